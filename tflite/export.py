@@ -1,0 +1,88 @@
+"""Writes SavedModels, TFLite files and device folders."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+import zoo
+from tflite.ops import check_operations
+from zoo.errors import InputError
+
+
+def convert(step, calibration=None):
+    """The TFLite file of a one-step model, as bytes; only built-in operations, checked.
+
+    calibration: None for float32; else an iterable of dictionaries of arrays by input name (frames and states recorded
+    together over real streams), which makes the weights and activations int8, inputs and outputs still float32.
+    """
+    signature = {t.name: tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in step.inputs}
+    with tempfile.TemporaryDirectory() as folder:
+        step.export(folder, format="tf_saved_model", input_signature=[signature], verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if calibration is not None:
+            samples = list(calibration)
+            if not samples:
+                raise InputError("`calibration` is empty; expected steps of real streams. Give at least a few seconds.")
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: iter(samples)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
+        content = converter.convert()
+    check_operations(content)
+    weights = sum(variable.numpy().size for variable in step.trainable_variables)
+    if len(content) < weights * (1 if calibration is not None else 4):
+        raise RuntimeError(f"the converted file has {len(content)} bytes for {weights} weights: weights were lost.")
+    return content
+
+
+def write_device_folder(folder, step, states, *, float_file, int8_file, description, readme, notices):
+    """Writes a device folder whole, or not at all.
+
+    description: the manifest's own fields (kind, name, words, front_end, ...). readme: Markdown.
+    notices: licence texts by file name.
+    """
+    carried = {state.input for state in states} | {state.output for state in states}
+    manifest = {
+        "format": "sequence-zoo-device", "version": 1, **description,
+        "created_with": {"sequence-zoo": zoo.__version__, "tensorflow": tf.__version__},
+        "inputs": {t.name: _tensor(t) for t in step.inputs if t.name not in carried},
+        "outputs": {name: _tensor(t) for name, t in step.output.items() if name not in carried},
+        "states": [{"input": s.input, "output": s.output, "shape": list(s.shape), "initial": s.initial} for s in states],
+        "files": {}}
+    with new_folder(folder) as new:
+        for precision, name, content in (("float", "model.tflite", float_file), ("int8", "model_int8.tflite", int8_file)):
+            (new / name).write_bytes(content)
+            manifest["files"][precision] = {
+                "name": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "operations": check_operations(content)}
+        (new / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf8")
+        (new / "README.md").write_text(readme, "utf8")
+        for name, text in notices.items():
+            (new / name).write_text(text, "utf8")
+
+
+def _tensor(tensor):
+    return {"shape": list(tensor.shape), "dtype": tensor.dtype}
+
+
+class new_folder:
+    """A context that gives a temporary folder and puts it in the place of `folder` when it ends without an error."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def __enter__(self):
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+        (self._temporary / "new").mkdir(mode=0o755)
+        return self._temporary / "new"
+
+    def __exit__(self, error, *_):
+        if error is None:
+            if self.folder.exists():
+                os.rename(self.folder, self._temporary / "old")
+            os.rename(self._temporary / "new", self.folder)
+        shutil.rmtree(self._temporary, ignore_errors=True)

@@ -1,0 +1,9 @@
+"""Runs device folders: numpy and a TFLite interpreter, nothing else."""
+
+from .detector import Detection, Detector
+from .errors import InputError
+from .firing import Firing, WordRule
+from .front_end import FrontEnd
+from .sampling import Generator
+
+__all__ = ["Detection", "Detector", "Firing", "FrontEnd", "Generator", "InputError", "WordRule"]

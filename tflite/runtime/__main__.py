@@ -1,0 +1,123 @@
+"""python -m tflite.runtime: listens to files, standard input or a microphone."""
+
+import argparse
+import json
+import sys
+import wave
+
+import numpy as np
+
+from .detector import Detector
+from .errors import InputError
+
+CHUNK_S = 0.08
+
+
+def read_wav(path, sample_rate):
+    """Yields the samples of a 16-bit mono WAV file, chunk by chunk, int16 (n,)."""
+    advice = f"Expected a 16-bit mono WAV at {sample_rate} Hz; `sox IN -r {sample_rate} -c 1 -b 16 OUT.wav` makes one."
+    try:
+        file = wave.open(path, "rb")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except (wave.Error, EOFError, OSError) as error:
+        raise InputError(f"{path} cannot be read as WAV ({error or 'it is cut short'}). {advice}") from None
+    with file:
+        found = f"{8 * file.getsampwidth()} bit, {file.getnchannels()} channels, {file.getframerate()} Hz"
+        if (file.getsampwidth(), file.getnchannels(), file.getframerate()) != (2, 1, sample_rate):
+            raise InputError(f"{path} has {found}. {advice}")
+        if not file.getnframes():
+            raise InputError(f"{path} is empty. {advice}")
+        left = file.getnframes()
+        while left:
+            content = file.readframes(int(sample_rate * CHUNK_S))
+            left -= len(content) // 2
+            if not content:
+                raise InputError(f"{path} is cut short: {left} of {file.getnframes()} samples are missing. Copy it again.")
+            yield np.frombuffer(content[:len(content) // 2 * 2], "<i2")
+
+
+def read_standard_input(sample_rate):
+    """Yields raw little-endian 16-bit samples from standard input."""
+    rest = b""
+    while content := sys.stdin.buffer.read1(2 * int(sample_rate * CHUNK_S)):
+        content = rest + content
+        whole = len(content) // 2 * 2
+        rest = content[whole:]
+        yield np.frombuffer(content[:whole], "<i2")
+
+
+def read_microphone(sample_rate):
+    """Yields samples from the default microphone until interrupted."""
+    try:
+        import sounddevice
+    except ImportError:
+        raise InputError("`--microphone` needs the package sounddevice; run `pip install sounddevice`.") from None
+    except OSError:
+        raise InputError("`--microphone` needs the PortAudio library; on Debian run `apt install libportaudio2`.") from None
+    size = int(sample_rate * CHUNK_S)
+    try:
+        with sounddevice.InputStream(samplerate=sample_rate, channels=1, dtype="int16", blocksize=size) as stream:
+            while True:
+                yield stream.read(size)[0][:, 0]
+    except sounddevice.PortAudioError as error:
+        raise InputError(f"the microphone cannot be used ({error}); is one connected, and does it give {sample_rate} Hz?") from None
+
+
+def listen(detector, chunks, source, as_json):
+    """Prints each detection as it happens."""
+    detector.reset()
+    for chunk in chunks:
+        for found in detector.push(chunk):
+            if as_json:
+                line = json.dumps({"source": source, "word": found.word, "time_s": round(found.time_s, 3), "score": round(found.score, 4)})
+            else:
+                line = f"{source}\t{found.time_s:9.2f} s\t{found.word}\t{found.score:.3f}"
+            print(line, flush=True)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m tflite.runtime", description="Listens for words and prints a line for each one that it hears.",
+        epilog="Example: python -m tflite.runtime run/device recording.wav --json")
+    parser.add_argument("folder", help="the device folder, with manifest.json in it")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="16-bit mono WAV files; - for raw 16-bit samples on standard input")
+    parser.add_argument("--microphone", action="store_true", help="listen to the microphone (needs the package sounddevice)")
+    parser.add_argument("--precision", choices=("float", "int8"), default="float", help="the model file to run (default: float)")
+    parser.add_argument("--threshold", type=float, help="fire at this score, in place of the manifest's thresholds")
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+    options = parser.parse_args(arguments)
+    if bool(options.files) == options.microphone:
+        parser.error("give FILEs, - or --microphone")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        parser.error(f"--threshold is {options.threshold}; expected 0 to 1")
+    return options
+
+
+def main(arguments=None):
+    """Exit code 0 when everything was heard to its end, 2 for bad input, 130 when interrupted."""
+    options = parse(arguments)
+    try:
+        detector = Detector(options.folder, options.precision)
+        if options.threshold is not None:
+            thresholds = dict.fromkeys(detector.words, options.threshold)
+            detector = Detector(options.folder, options.precision, thresholds)
+        if options.microphone:
+            listen(detector, read_microphone(detector.sample_rate), "microphone", options.json)
+        for file in options.files:
+            standard_input = file == "-"
+            chunks = read_standard_input(detector.sample_rate) if standard_input else read_wav(file, detector.sample_rate)
+            listen(detector, chunks, "stdin" if standard_input else file, options.json)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The detector on the device: samples in, detections out."""
+
+import dataclasses
+
+import numpy as np
+
+from .errors import InputError
+from .firing import Firing, WordRule
+from .front_end import FrontEnd
+from .interpreter import StepModel
+from .manifest import read_manifest, read_model
+
+LOUDEST = 8.0  # float samples are in [-1, 1]; resampling overshoots a little, forgotten scaling by thousands
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """A word that was heard. time_s: seconds from the stream's start to the last sample that decided."""
+
+    word: str
+    time_s: float
+    score: float
+
+
+class _Scorer:
+    """Samples to scores, chunk by chunk: front end, step model and the states of one stream."""
+
+    def __init__(self, manifest, model):
+        self._model, self._frames_per_step = model, manifest["frames_per_step"]
+        self._words = len(manifest["words"])
+        self._front_end = FrontEnd(manifest["front_end"], manifest["sample_rate"])
+        self._rest = np.zeros((0, self._front_end.bands), np.float32)
+        self._state = model.initial_state()
+
+    def push(self, samples):
+        frames = np.concatenate([self._rest, self._front_end.push(samples)])
+        size, scores = self._frames_per_step, []
+        for start in range(0, len(frames) - size + 1, size):
+            outputs, self._state = self._model.step({"frames": frames[None, start:start + size]}, self._state)
+            scores.append(outputs["score"][0])
+        self._rest = frames[len(scores) * size:]
+        return np.concatenate(scores) if scores else np.zeros((0, self._words), np.float32)
+
+
+class Detector:
+    """Hears words in a stream of samples.
+
+    ```python
+    detector = Detector("run/device")
+    for chunk in microphone:                  # int16, or float in [-1, 1], at detector.sample_rate, any length
+        for detection in detector.push(chunk):
+            print(detection.word, detection.time_s, detection.score)
+    ```
+
+    folder: a device folder. precision: 'float' or 'int8', the file to run. thresholds: by word, in place of the
+    manifest's. threads: of the interpreter. Raises InputError with one clear line for anything that does not fit.
+    """
+
+    def __init__(self, folder, precision="float", thresholds=None, threads=1):
+        self.manifest = read_manifest(folder, "detector")
+        self._model = StepModel(self.manifest, read_model(folder, self.manifest, precision), threads)
+        rules = [WordRule(**word) for word in self.manifest["words"]]
+        self.words = [rule.word for rule in rules]
+        unknown = sorted(set(thresholds or {}) - set(self.words))
+        if unknown:
+            raise InputError(f"`thresholds` names {unknown[0]!r}; this detector's words are {', '.join(self.words)}.")
+        self.rules = [dataclasses.replace(rule, threshold=(thresholds or {}).get(rule.word, rule.threshold)) for rule in rules]
+        self.sample_rate = self.manifest["sample_rate"]
+        frames_per_score = self.manifest["frames_per_step"] // self.manifest["scores_per_step"]
+        self._samples_per_score = frames_per_score * self.manifest["front_end"]["shift"]
+        self.score_s = self._samples_per_score / self.sample_rate
+        self.reset()
+
+    def reset(self):
+        """Forgets everything heard; the next sample is at time 0 again."""
+        self._scorer = _Scorer(self.manifest, self._model)
+        self._firing = Firing(self.rules, self.score_s)
+        self._scored = 0
+
+    def push(self, samples):
+        """samples: (n,) int16, or float in [-1, 1], the next of the stream. Returns the detections they complete."""
+        scores = self._scorer.push(self._as_float(samples))
+        fired = self._firing.push(scores)
+        detections = [Detection(self.words[word], self._time(self._scored + index), score) for index, word, score in fired]
+        self._scored += len(scores)
+        return detections
+
+    def scores(self, samples):
+        """Scores a whole stream from a fresh state; what was pushed before is left as it is.
+
+        samples: as for `push`. Returns (times_s, scores): (times,) float64 and (times, words) float32, unsmoothed.
+        """
+        scores = _Scorer(self.manifest, self._model).push(self._as_float(samples))
+        return self.times(len(scores)), scores
+
+    def times(self, count):
+        """The times in seconds of the first `count` scores of a stream, (count,) float64."""
+        return self._time(np.arange(count))
+
+    def _time(self, index):
+        return (index + 1) * self._samples_per_score / self.sample_rate
+
+    def _as_float(self, samples):
+        samples = np.asarray(samples)
+        if samples.ndim != 1:
+            raise InputError(f"samples have the shape {samples.shape}; expected (n,), one channel.")
+        if samples.dtype == np.int16:
+            return samples.astype(np.float32) / np.float32(32768)
+        if samples.dtype.kind != "f":
+            raise InputError(f"samples are {samples.dtype}; expected int16, or float in [-1, 1].")
+        samples = samples.astype(np.float32)
+        peak = np.abs(samples).max(initial=0.0)
+        if not np.isfinite(peak):
+            raise InputError("samples hold NaN or infinity; expected numbers in [-1, 1]. Check the recording or its conversion.")
+        if peak > LOUDEST:
+            raise InputError(f"float samples reach {peak:g}; expected [-1, 1]. Divide 16-bit values by 32768, or pass int16.")
+        return samples

@@ -1,0 +1,132 @@
+"""Reads a device folder's manifest.json: schema, checksums, and errors in words."""
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+
+from .errors import InputError
+
+SCHEMA = Path(__file__).with_name("manifest.schema.json")
+NEEDED = {
+    "detector": ("sample_rate", "front_end", "frames_per_step", "scores_per_step", "words"),
+    "generator": ("vocabulary",),
+}
+_TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
+
+
+def read_manifest(folder, kind):
+    """The manifest of a device folder of that kind ('detector', 'generator'), checked against the schema."""
+    path = Path(folder) / "manifest.json"
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder} is no folder; expected a device folder, as `python -m apps TASK export` writes it.")
+    if not path.is_file():
+        raise InputError(f"{folder} has no manifest.json; expected a device folder, as `python -m apps TASK export` writes it.")
+    try:
+        manifest = json.loads(path.read_text("utf8"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is no JSON ({error}); export the folder again.") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != "sequence-zoo-device":
+        raise InputError(f"{path} is no manifest of a device folder: its `format` is not 'sequence-zoo-device'.")
+    if manifest.get("version") != 1:
+        raise InputError(
+            f"{path} is of version {manifest.get('version')!r}; this runtime reads version 1. "
+            "Export the folder again, or install the release that wrote it.")
+    schema = json.loads(SCHEMA.read_text("utf8"))
+    problem = _violation(manifest, schema, schema["$defs"], "manifest")
+    if problem:
+        raise InputError(f"{path}: {problem}")
+    if manifest["kind"] != kind:
+        raise InputError(f"{path} describes a {manifest['kind']}; expected a {kind}.")
+    missing = [key for key in NEEDED[kind] if key not in manifest]
+    if missing:
+        raise InputError(f"{path} lacks {', '.join(missing)}, which a {kind} needs; export the folder again.")
+    problem = _contradiction(manifest)
+    if problem:
+        raise InputError(f"{path}: {problem}; export the folder again.")
+    return manifest
+
+
+def read_model(folder, manifest, precision):
+    """The bytes of the model file of that precision, refused unless its checksum matches."""
+    if precision not in manifest["files"]:
+        raise InputError(f"`precision` is {precision!r}; this folder has {', '.join(sorted(manifest['files']))}.")
+    entry = manifest["files"][precision]
+    path = Path(folder) / entry["name"]
+    if not path.is_file():
+        raise InputError(f"{path} is missing; export the folder again.")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry["sha256"]:
+        raise InputError(
+            f"{path} has the checksum {found[:12]}..., its manifest says {entry['sha256'][:12]}...: "
+            "the file was changed or cut short. Export or copy the folder again.")
+    return content
+
+
+def _violation(value, schema, definitions, where):
+    """What is wrong with a value, in words, or None. Knows the keywords that manifest.schema.json uses."""
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
+    if "const" in schema and value != schema["const"]:
+        return f"{where} is {value!r}; expected {schema['const']!r}"
+    if "enum" in schema and value not in schema["enum"]:
+        return f"{where} is {value!r}; expected one of {', '.join(map(repr, schema['enum']))}"
+    if "type" in schema:
+        expected = _TYPES[schema["type"]]
+        if not isinstance(value, expected) or isinstance(value, bool):
+            return f"{where} is of type {type(value).__name__}; expected {schema['type']}"
+    if isinstance(value, dict):
+        return _object_violation(value, schema, definitions, where)
+    if isinstance(value, list):
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            return f"{where} has {len(value)} items; expected {schema.get('minItems', 0)} to {schema.get('maxItems', 'any')}"
+        for index, item in enumerate(value):
+            problem = _violation(item, schema.get("items", {}), definitions, f"{where}[{index}]")
+            if problem:
+                return problem
+    if isinstance(value, str):
+        if len(value) < schema.get("minLength", 0) or not re.search(schema.get("pattern", ""), value):
+            return f"{where} is {value!r}; expected {schema.get('pattern', 'some text')}"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+        if not low <= value <= high or not math.isfinite(value):
+            return f"{where} is {value}; expected {low} to {high}"
+    return None
+
+
+def _object_violation(value, schema, definitions, where):
+    for key in schema.get("required", ()):
+        if key not in value:
+            return f"{where} lacks {key!r}"
+    if len(value) < schema.get("minProperties", 0):
+        return f"{where} is empty"
+    others = schema.get("additionalProperties", True)
+    for key, item in value.items():
+        inner = schema.get("properties", {}).get(key, others)
+        if inner is False:
+            return f"{where} has the unknown key {key!r}; expected {', '.join(schema['properties'])}"
+        problem = _violation(item, {} if inner is True else inner, definitions, f"{where}.{key}")
+        if problem:
+            return problem
+    return None
+
+
+def _contradiction(manifest):
+    """What the schema cannot say: numbers that do not fit together."""
+    if manifest["kind"] != "detector":
+        return None
+    front_end = manifest["front_end"]
+    edges = front_end["edges_hz"]
+    if front_end["compression"] not in front_end:
+        return f"front_end lacks the constants of its compression {front_end['compression']!r}"
+    if any(low >= high for low, high in zip(edges, edges[1:])):
+        return "front_end.edges_hz does not rise"
+    if front_end["fft"] < front_end["window"]:
+        return f"front_end.fft is {front_end['fft']}, less than the window of {front_end['window']}"
+    if front_end["window"] < front_end["shift"]:
+        return f"front_end.window is {front_end['window']}, less than the shift of {front_end['shift']}"
+    if manifest["frames_per_step"] % manifest["scores_per_step"]:
+        return f"{manifest['frames_per_step']} frames a step do not divide into {manifest['scores_per_step']} scores"
+    return None
