@@ -49,10 +49,15 @@ class Stream:
 
     def __init__(self, seed, stream):
         self.seed, self.stream, self.counter = seed, stream, 0
+        self._block, self._first = np.zeros(0, np.float32), 0  # drawn ahead: single draws are many
 
     def uniform(self, low=0.0, high=1.0):
         """A float in [low, high)."""
-        return low + (high - low) * float(self.array(1)[0])
+        if self.counter - self._first >= len(self._block):
+            self._block, self._first = uniforms(self.seed, self.stream, self.counter, 128), self.counter
+        value = float(self._block[self.counter - self._first])
+        self.counter += 1
+        return low + (high - low) * value
 
     def integer(self, bound):
         """An integer in [0, bound)."""

@@ -1,0 +1,1 @@
+"""Tasks: train, evaluate and export the zoo's models on real data."""

@@ -1,0 +1,88 @@
+"""Recorded speech and sound of the public data sets, in memory, with speakers and splits."""
+
+import dataclasses
+
+import numpy as np
+
+from apps.data.audio import Archive, read_audio
+from apps.data.sources import fetch
+from zoo.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A recording. samples: (n,) int16 at 16 kHz. speaker, text: '' where not known. split: '', train, val or test."""
+
+    samples: np.ndarray
+    name: str
+    source: str
+    speaker: str = ""
+    text: str = ""
+    split: str = ""
+
+    @property
+    def seconds(self):
+        return len(self.samples) / 16000
+
+
+def to_int16(samples):
+    """(n,) float in [-1, 1] to int16, rounded and clipped."""
+    return np.clip(np.round(np.asarray(samples) * 32768), -32768, 32767).astype(np.int16)
+
+
+def read_set(name, keep=lambda row: True):
+    """The clips of a speech data set whose rows `keep` accepts.
+
+    Rows have path, speaker, split and text ('transcript', 'word' or 'label').
+    """
+    path, form = fetch(name)
+    archive = Archive(path)
+    rows = _CANONICAL[form.layout](archive) if form.layout in _CANONICAL else _mirror_rows(archive, name)
+    if rows is None:
+        raise InputError(f"{path} is a form of {name!r} that has no reader; use a mirror (ZOO_DATA_MIRROR).")
+    return [_clip(archive, name, row) for row in rows if keep(row)]
+
+
+def _clip(archive, name, row):
+    samples = read_audio(archive.open(row["path"]), name=f"{name}/{row['path']}")
+    return Clip(to_int16(samples), row["path"], name, row.get("speaker") or "", row["text"], row.get("split") or "")
+
+
+def _mirror_rows(archive, name):
+    rows = archive.rows(f"{name}/metadata.csv")
+    return [{**row, "path": f"{name}/{row['path']}",
+             "text": row.get("transcript") or row.get("word") or row.get("label") or row.get("description") or ""} for row in rows]
+
+
+def _speech_commands_rows(archive):
+    rows = []
+    for member in archive.members:
+        parts = member.lstrip("./").split("/")
+        if len(parts) == 2 and parts[1].endswith(".wav"):
+            speaker = parts[1].split("_nohash_")[0].split("_")[-1] if "_nohash_" in parts[1] else ""
+            rows.append({"path": member, "speaker": speaker, "text": parts[0], "split": "test"})
+    return rows
+
+
+def _librispeech_rows(archive):
+    rows = []
+    for member in archive.members:
+        if member.endswith(".trans.txt"):
+            folder = member.rsplit("/", 1)[0]
+            for line in archive.open(member).read().decode("utf8").splitlines():
+                name, text = line.split(" ", 1)
+                rows.append({"path": f"{folder}/{name}.flac", "speaker": name.split("-")[0], "text": text, "split": "test"})
+    return rows
+
+
+def _speechocean_rows(archive):
+    tables = {}
+    for table in ("text", "utt2spk", "wav.scp"):
+        (member,) = [m for m in archive.members if m.endswith(f"train/{table}")]
+        tables[table] = dict(line.split(maxsplit=1) for line in archive.open(member).read().decode("utf8").splitlines())
+    root = archive.members[0].split("/")[0]
+    return [{"path": f"{root}/{tables['wav.scp'][u]}", "speaker": tables["utt2spk"][u], "text": tables["text"][u], "split": "train"}
+            for u in sorted(tables["text"])]
+
+
+_CANONICAL = {"speech_commands": _speech_commands_rows, "librispeech": _librispeech_rows, "speechocean762": _speechocean_rows}

@@ -1,0 +1,225 @@
+"""One training loop for all tasks: resumable at any step, bit for bit when determinism is on.
+
+A checkpoint holds every variable (weights, optimizer, metrics, seeds of dropout), the step, the callbacks' state and the history.
+It is written to a temporary name and renamed; a run that was killed goes on from the last one.
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from apps.run_folder import replacing, write_text
+from zoo.errors import InputError
+
+KEPT = 2
+
+
+def prepare(config):
+    """Sets seed, precision and determinism; call it before the model is built."""
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+@keras.saving.register_keras_serializable("zoo")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up over a twentieth of the steps, then a cosine to a hundredth (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
+
+    def __init__(self, peak, steps):
+        self.peak, self.steps = peak, steps
+
+    def __call__(self, step):
+        step = keras.ops.cast(step, "float32")
+        warmup = max(1.0, self.steps / 20)
+        progress = keras.ops.clip((step - warmup) / max(1.0, self.steps - warmup), 0.0, 1.0)
+        cosine = 0.01 + 0.99 * 0.5 * (1.0 + keras.ops.cos(math.pi * progress))
+        return self.peak * keras.ops.minimum((step + 1.0) / warmup, cosine)
+
+    def get_config(self):
+        return {"peak": self.peak, "steps": self.steps}
+
+
+def fit(model, data, config, objective, folder, callbacks=()):
+    """Trains until config.steps, or until patience runs out, and leaves the best weights in the model.
+
+    model: compiled. objective: (validation metric, 'min' or 'max'). folder: the run folder; it gets history.csv, checkpoints/,
+    logs/ and model.keras. callbacks: further Keras callbacks (their simple attributes are part of a checkpoint).
+    Returns the history, a list of dictionaries.
+    """
+    folder = Path(folder)
+    run = _Run(model, data, config, objective, folder, callbacks)
+    run.restore()
+    try:
+        run.train()
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    run.finish()
+    return run.history
+
+
+class _Run:
+    def __init__(self, model, data, config, objective, folder, callbacks):
+        self.model, self.data, self.config, self.folder = model, data, config, folder
+        self.metric, self.direction = objective
+        self.checkpoints = folder / "checkpoints"
+        self.stopping = keras.callbacks.EarlyStopping(self.metric, patience=config.patience, mode=self.direction)
+        board = keras.callbacks.TensorBoard(folder / "logs", write_graph=False)
+        self.stateful = [self.stopping, *callbacks]
+        self.callbacks = keras.callbacks.CallbackList([*self.stateful, board], model=model)
+        self.step, self.history, self.waited = 0, [], 0.0
+
+    def variables(self):
+        """Every variable by a name that the next process gives it too."""
+        model = self.model
+        found = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+        unique = list({id(v): v for v in found}.values())
+        return {f"{index}:{v.path}": v for index, v in enumerate(unique)}
+
+    def restore(self):
+        self.model.optimizer.build(self.model.trainable_variables)
+        self._build_metrics()
+        self.callbacks.on_train_begin()
+        found = sorted(self.checkpoints.glob("step_*"), reverse=True)
+        # the best weights may be newer than the checkpoint that is resumed from
+        self.best_path.unlink(missing_ok=True)
+        if not found:
+            return
+        state = json.loads((found[0] / "state.json").read_text("utf8"))
+        with np.load(found[0] / "variables.npz", allow_pickle=False) as arrays:
+            variables = self.variables()
+            if set(arrays.files) != set(variables):
+                raise InputError(f"{found[0]} belongs to another model; give another --output, or remove {self.checkpoints}.")
+            for name, variable in variables.items():
+                variable.assign(arrays[name])
+        self.step, self.history, self.waited = state["step"], state["history"], state["waited_s"]
+        for callback, attributes in zip(self.stateful, state["callbacks"]):
+            vars(callback).update(attributes)
+        if (found[0] / "best.weights.h5").is_file():
+            shutil.copy(found[0] / "best.weights.h5", self.best_path)
+        tqdm.write(f"resuming at step {self.step} of {self.config.steps}")
+
+    def _build_metrics(self):
+        """One evaluation of a batch makes the metrics' variables, which a checkpoint needs."""
+        for batch in self.data.validation:
+            self.model.test_on_batch(*_with_weights(batch))
+            break
+        self.model.reset_metrics()
+
+    @property
+    def best_path(self):
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        return self.checkpoints / "best.weights.h5"
+
+    def save(self):
+        """Writes a checkpoint of this step, whole or not at all, and removes the oldest ones."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        target = self.checkpoints / f"step_{self.step:09d}"
+        if target.exists():
+            return
+        new = Path(tempfile.mkdtemp(prefix=".new.", dir=self.checkpoints))
+        try:
+            arrays = {name: np.asarray(v) for name, v in self.variables().items()}
+            np.savez(new / "variables.npz", **arrays)
+            state = {"step": self.step, "history": self.history, "waited_s": self.waited,
+                     "callbacks": [_simple(vars(callback)) for callback in self.stateful]}
+            (new / "state.json").write_text(json.dumps(state), "utf8")
+            if self.best_path.is_file():
+                shutil.copy(self.best_path, new / "best.weights.h5")
+            os.rename(new, target)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        for old in sorted(self.checkpoints.glob("step_*"))[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def train(self):
+        config = self.config
+        if self._ended():
+            return
+        for leftover in self.checkpoints.glob(".new.*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        batches = iter(self.data.train(self.step))
+        logs, bar = {}, tqdm(total=config.steps, initial=self.step, desc="training", unit="step")
+        with bar:
+            while not self._ended():
+                epoch, position = divmod(self.step, config.steps_per_epoch)
+                if position == 0:
+                    self.model.reset_metrics()
+                    self.callbacks.on_epoch_begin(epoch)
+                asked = time.perf_counter()
+                batch = next(batches)
+                self.waited += time.perf_counter() - asked
+                self.callbacks.on_train_batch_begin(position)
+                logs = self.model.train_on_batch(*_with_weights(batch), return_dict=True)
+                self.callbacks.on_train_batch_end(position, logs)
+                self.step += 1
+                bar.update()
+                if self.step % config.steps_per_epoch == 0 or self.step == config.steps:
+                    self._end_epoch(epoch, logs, bar)
+                if self.step % config.checkpoint_steps == 0:
+                    self.save()
+        self.save()
+
+    def _ended(self):
+        return self.step >= self.config.steps or bool(self.stopping.stopped_epoch)
+
+    def _end_epoch(self, epoch, logs, bar):
+        row = {"step": self.step, **{name: float(value) for name, value in logs.items()}}
+        if not math.isfinite(row["loss"]):
+            raise InputError(f"the loss is {row['loss']} at step {self.step}; expected a number. Lower --learning-rate, or use --precision float32.")
+        found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True)
+        row.update({f"val_{name}": float(value) for name, value in found.items()})
+        before = [past[self.metric] for past in self.history]
+        self.history.append(row)
+        better = min if self.direction == "min" else max
+        if not before or row[self.metric] == better([*before, row[self.metric]]) != better(before):
+            with replacing(self.best_path.with_suffix(".h5")) as temporary:
+                weights = temporary.with_name(temporary.name.replace(".h5", ".weights.h5"))
+                try:
+                    self.model.save_weights(weights)
+                    os.replace(weights, temporary)
+                finally:
+                    weights.unlink(missing_ok=True)
+        bar.set_postfix({self.metric: f"{row[self.metric]:.4f}"})
+        self.callbacks.on_epoch_end(epoch, row)
+        self._write_history()
+
+    def _write_history(self):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.history[0])
+        writer.writeheader()
+        writer.writerows(self.history)
+        write_text(self.folder / "history.csv", text.getvalue())
+
+    def finish(self):
+        self.callbacks.on_train_end()
+        if self.history:
+            self._write_history()
+        if self.best_path.is_file():
+            self.model.load_weights(self.best_path)
+        with replacing(self.folder / "model.keras") as temporary:
+            self.model.save(temporary)
+
+
+def _with_weights(batch):
+    x, y, *weights = batch
+    return (x, y, weights[0]) if weights else (x, y)
+
+
+def _simple(attributes):
+    """The attributes of a callback that JSON holds exactly."""
+    kinds = (bool, int, float, str, type(None))
+    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in attributes.items()}
+    return {key: value for key, value in plain.items() if isinstance(value, kinds) and not key.startswith("_")}

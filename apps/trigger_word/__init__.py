@@ -1,0 +1,1 @@
+"""Trigger word detection: recordings in, a detector on a device out."""

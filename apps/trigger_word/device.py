@@ -1,0 +1,104 @@
+"""The detector's device folder: export, calibration, parity, threshold."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from apps.run_folder import write_json
+from apps.trigger_word import evaluation
+from tflite.export import convert, new_folder, write_device_folder
+from tflite.parity import compare, record_steps, run_file
+from tflite.runtime import Detector
+from tflite.runtime.interpreter import StepModel
+from tflite.streaming import to_step_model
+
+README = """# A detector of {words}
+
+`python -m tflite.runtime FOLDER FILE.wav` listens to a recording, `--microphone` to a microphone, `-` to raw samples.
+manifest.json has all that another runtime needs: docs/devices.md of Sequence Zoo explains each field.
+model.tflite is float32, model_int8.tflite has int8 weights and activations; both take and give float32.
+"""
+
+
+def calibration_streams(recordings, ingredients, config, seconds=40.0):
+    """Streams that show the network all it will meet: words and other speech, clean and in noise; float32 arrays."""
+    words = [(w, clip.samples) for w, word in enumerate(config.words) for clip in recordings.words[word]["train"][:20]]
+    spoken = evaluation.word_stream(words, 1)
+    other = evaluation.speech_stream([clip.samples for clip in recordings.negatives["train"][:40]], 2)
+    cut = int(seconds * 16000)
+    noises = ingredients["train"].noises
+    return [evaluation.in_noise(spoken, noises, 10.0, 3).samples[:cut], spoken.samples[:cut], other.samples[:cut],
+            evaluation.in_noise(other, noises, 5.0, 4).samples[:cut], np.zeros(5 * 16000, np.float32)]
+
+
+def export(network, folder, config, layer, streams):
+    """Writes folder/saved_model and folder/device; returns how far each is from Keras, over the calibration streams."""
+    step, states = to_step_model(network, config.frames_per_step)
+    frames = [np.asarray(layer(stream[None]))[0] for stream in streams]
+    recorded = [record_steps(step, states, f, "score") for f in frames]
+    float_file = convert(step)
+    int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])
+    scores_per_step = step.output["score"].shape[1]
+    description = {
+        "kind": "detector", "name": " ".join(config.words), "sample_rate": layer.options["sample_rate"], "front_end": layer.manifest(),
+        "frames_per_step": config.frames_per_step, "scores_per_step": scores_per_step,
+        "words": [{"word": word, "threshold": 0.5, "smoothing": 1, "refractory_s": 1.0, "rearm_below": 0.25, "rearm_s": 0.2} for word in config.words]}
+    write_device_folder(
+        folder / "device", step, states, float_file=float_file, int8_file=int8_file, description=description,
+        readme=README.format(words=", ".join(map(repr, config.words))), notices={})
+    _save_model(network, layer, folder / "saved_model")
+    return _parity(network, layer, folder, frames, recorded, float_file, int8_file)
+
+
+def _save_model(network, layer, folder):
+    """A SavedModel with two signatures: frames -> score, and samples -> score with the front end inside."""
+    module = tf.Module()
+    module.variables_ = [variable.value for variable in network.variables]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, network.inputs[0].shape[-1]], tf.float32, "frames")])
+    def score_frames(frames):
+        return {"score": network(frames, training=False)["score"]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "samples")])
+    def score_samples(samples):
+        return {"score": network(layer(samples), training=False)["score"]}
+
+    with new_folder(folder) as new:
+        tf.saved_model.save(module, str(new), {"serving_default": score_frames, "samples": score_samples})
+
+
+def _parity(network, layer, folder, frames, recorded, float_file, int8_file):
+    manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
+    size, figures = manifest["frames_per_step"], {}
+    offline = [np.asarray(network(f[None], training=False)["score"])[0] for f in frames]
+    streamed = np.concatenate([scores for _, scores in recorded])
+    expected = np.concatenate([o[:len(s)] for o, (_, s) in zip(offline, recorded)])
+    figures["one-step Keras against the whole clip"] = compare(streamed, expected, 1e-5)
+    loaded = tf.saved_model.load(str(folder / "saved_model"))
+    saved = np.concatenate([loaded.signatures["serving_default"](frames=tf.constant(f[None]))["score"].numpy()[0][:len(s)] for f, (_, s) in zip(frames, recorded)])
+    figures["SavedModel against Keras"] = compare(saved, expected, 1e-4)
+    for name, content, tolerance in (("float TFLite against Keras", float_file, 1e-4), ("int8 TFLite against Keras", int8_file, 0.05)):
+        model = StepModel(manifest, content)
+        found = np.concatenate([run_file(model, f, "frames", size, "score") for f in frames])
+        figures[name] = compare(found, expected, tolerance)
+    return figures
+
+
+def set_threshold(folder, threshold):
+    """Writes the threshold into the manifest."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text("utf8"))
+    for word in manifest["words"]:
+        word.update(threshold=threshold, rearm_below=threshold / 2)
+    write_json(path, manifest)
+
+
+def compare_precisions(folder, samples):
+    """How the int8 file differs from the float one over a stream: scores and detections."""
+    found = {}
+    for precision in ("float", "int8"):
+        detector = Detector(folder, precision)
+        found[precision] = (detector.scores(samples)[1], [(d.word, round(d.time_s, 2)) for d in detector.push(samples)])
+    return {"seconds": len(samples) / 16000, "scores": compare(found["int8"][0], found["float"][0], 0.05),
+            "same_detections": found["int8"][1] == found["float"][1]}

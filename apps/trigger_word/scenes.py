@@ -1,0 +1,174 @@
+"""Training scenes, made on the fly: speech, words and noise placed without overlap, every frame labelled.
+
+The notes' recipe (backgrounds, positives and negatives in a longer clip; ones after the end of each positive) with what
+a real room adds: level, reverberation, noise at a signal-to-noise ratio, bandwidth and codec. Scene i of a seed is the same
+on every machine, so a training can go on from any step.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from apps.data.audio import active_speech_level, speech_span
+from apps.trigger_word.sound import RATE, reverberate
+from tflite.runtime.randomness import Stream
+
+HOLD_S = 0.3  # how long after a word's end the label is 1
+DOUBT_S = 0.12  # before the word's end and after the hold, frames that count neither way
+
+
+@dataclasses.dataclass(frozen=True)
+class Ingredients:
+    """What scenes are made of.
+
+    words: for each word, a list of int16 recordings. negatives: int16 arrays of speech without the words.
+    noises: float32 arrays of peak 1. rooms: impulse responses, float32.
+    """
+
+    words: list
+    negatives: list
+    noises: list
+    rooms: list
+
+
+class Scenes:
+    """scene(index) -> (samples (n,) float32, labels (scores, words) float32, weights (scores,) float32).
+
+    seconds: length of a scene. score_s: time from one score to the next. positive_share: how often a word is placed
+    rather than other speech. clean: the share of scenes without reverberation, noise or codec.
+    """
+
+    def __init__(self, ingredients, seed, seconds, score_s, positive_share=0.35, clean=0.15):
+        self.ingredients, self.seed, self.score_s = ingredients, seed, score_s
+        self.length, self.scores = int(seconds * RATE), int(round(seconds / score_s))
+        self.positive_share, self.clean = positive_share, clean
+        self._words = [[self._level(self._cut(clip)) for clip in clips] for clips in ingredients.words]
+        self._negatives = ingredients.negatives
+        ends = np.cumsum([len(clip) for clip in ingredients.negatives])
+        self._ends, self._total = ends, int(ends[-1])
+        self._gains = {}
+
+    def scene(self, index):
+        draw = Stream(self.seed, index)
+        speech, spans = self._place(draw)
+        if not draw.chance(self.clean):
+            speech = self._disturb(draw, speech)
+        peak = 10 ** (draw.uniform(-30.0, -1.0) / 20)
+        samples = np.clip(speech * (peak / (np.abs(speech).max() + 1e-6)), -1.0, 1.0)
+        return samples.astype(np.float32), *self._label(spans)
+
+    @staticmethod
+    def _cut(clip):
+        start, end = speech_span(clip.astype(np.float32) / 32768)
+        return clip[start:end]
+
+    @staticmethod
+    def _level(clip):
+        """float32 at an active speech level of 0 dB."""
+        samples = clip.astype(np.float32) / 32768
+        level, _ = active_speech_level(samples)
+        return samples * np.float32(10 ** (-max(level, -60.0) / 20))
+
+    def _place(self, draw):
+        speech, spans = np.zeros(self.length, np.float32), []
+        position = int(draw.uniform(0.0, 1.0) * RATE)
+        while position < self.length:
+            kind = draw.uniform()
+            word = draw.integer(len(self._words))
+            if kind < self.positive_share:
+                item, is_word = draw.choice(self._words[word]), True
+            elif kind < self.positive_share + 0.1:
+                item, is_word = self._part(draw, draw.choice(self._words[word])), False
+            else:
+                item, is_word = self._other_speech(draw), False
+            item = self._respeak(draw, item)
+            if is_word and position + len(item) <= self.length:
+                spans.append((word, (position + len(item)) / RATE))
+            piece = item[:self.length - position]
+            speech[position:position + len(piece)] = piece
+            gap = draw.uniform(0.0, 0.12) if draw.chance(0.4) else draw.uniform(0.12, 1.0)
+            position += len(piece) + max(1, int(gap * RATE))
+        return speech, spans
+
+    @staticmethod
+    def _part(draw, word):
+        """The beginning or the end of a word: near, but not it."""
+        share = draw.uniform(0.3, 0.65)
+        count = int(share * len(word))
+        return word[:count] if draw.chance(0.6) else word[len(word) - count:]
+
+    def _other_speech(self, draw):
+        at = draw.integer(self._total)
+        index = int(np.searchsorted(self._ends, at, side="right"))
+        clip = self._negatives[index]
+        length = int(draw.uniform(0.4, 4.0) * RATE)
+        start = max(0, min(int(at - self._ends[index]) + len(clip), len(clip) - length))
+        samples = clip[start:start + length].astype(np.float32) / 32768
+        if index not in self._gains:
+            level, _ = active_speech_level(clip[:10 * RATE].astype(np.float32) / 32768)
+            self._gains[index] = np.float32(10 ** (-max(level, -60.0) / 20))
+        return samples * self._gains[index]
+
+    @staticmethod
+    def _respeak(draw, samples):
+        """Faster or slower (pitch and all), a little louder or softer, with soft edges."""
+        factor, gain = draw.uniform(0.87, 1.15), 10 ** (draw.uniform(-4.0, 4.0) / 20)
+        positions = np.arange(0, len(samples) - 1, factor)
+        changed = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32) * np.float32(gain)
+        edge = min(80, len(changed) // 2)
+        if edge:
+            ramp = np.linspace(0, 1, edge, dtype=np.float32)
+            changed[:edge] *= ramp
+            changed[-edge:] *= ramp[::-1]
+        return changed
+
+    def _disturb(self, draw, speech):
+        if draw.chance(0.5):
+            speech = reverberate(speech, draw.choice(self.ingredients.rooms))
+        if draw.chance(0.3):
+            speech = equalise(draw, speech)
+        if draw.chance(0.8):
+            noise = draw.choice(self.ingredients.noises)
+            offset = draw.integer(len(noise))
+            repeats = -(-(offset + len(speech)) // len(noise))
+            noise = np.tile(noise, repeats)[offset:offset + len(speech)]
+            power = np.sqrt(np.mean(noise**2)) + 1e-9
+            speech = speech + noise * np.float32(10 ** (-draw.uniform(-2.0, 30.0) / 20) / power)
+        if draw.chance(0.3):
+            speech = code(draw, speech)
+        return speech
+
+    def _label(self, spans):
+        times = (np.arange(self.scores) + 1) * self.score_s
+        labels = np.zeros((self.scores, len(self._words)), np.float32)
+        weights = np.ones(self.scores, np.float32)
+        for _, end in spans:
+            doubt = (times >= end - DOUBT_S) & (times < end + HOLD_S + DOUBT_S)
+            weights[doubt & ~((times >= end) & (times < end + HOLD_S))] = 0
+        for word, end in spans:
+            labels[(times >= end) & (times < end + HOLD_S), word] = 1
+        return labels, weights
+
+
+def equalise(draw, samples):
+    """A tilt and a bump over the spectrum, as a small loudspeaker or microphone has."""
+    spectrum = np.fft.rfft(samples)
+    frequency = np.linspace(0.0, 1.0, len(spectrum))
+    tilt, bump, centre, width = draw.uniform(-9, 9), draw.uniform(-9, 9), draw.uniform(0.05, 0.8), draw.uniform(0.05, 0.3)
+    gain_db = tilt * (frequency - 0.3) + bump * np.exp(-((frequency - centre) / width) ** 2)
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
+
+
+def code(draw, samples):
+    """What a codec leaves: a band limit, logarithmic quantisation to 5 to 8 bits (ITU-T G.711's law), or both."""
+    scale = np.abs(samples).max() + 1e-9
+    if draw.chance(0.6):
+        spectrum = np.fft.rfft(samples)
+        spectrum[int(draw.uniform(0.42, 0.95) * len(spectrum)):] = 0
+        samples = np.fft.irfft(spectrum, len(samples))
+    if draw.chance(0.5):
+        levels = 2 ** (4 + draw.integer(4))
+        compressed = np.sign(samples) * np.log1p(255 * np.minimum(np.abs(samples) / scale, 1.0)) / np.log(256)
+        quantised = np.round(compressed * levels) / levels
+        samples = np.sign(quantised) * (256 ** np.abs(quantised) - 1) / 255 * scale
+    return np.asarray(samples, np.float32)
