@@ -6,7 +6,8 @@ A task's folder holds config.py (Config, SEARCH and TASK; imports nothing heavy,
   assets(data) -> {file name: text}                         what the model needs beside its weights
   export(model, folder, config, data) -> parity figures     a SavedModel and the device folder
   evaluate(folder, config, data) -> metrics                 through the exported files
-  report(folder, config, data, metrics) -> [Section]
+  headline(metrics) -> [str]                                the result in a few lines
+  report(folder, config, data, metrics) -> [Section]        data is None when only the report is written again
   next_commands(folder, config) -> [str]
 and a function for each verb of its own.
 """

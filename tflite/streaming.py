@@ -20,8 +20,8 @@ POINTWISE = (
 
 # of keras.ops, by class name; NotEqual is the mask of an Embedding
 POINTWISE_OPERATIONS = frozenset(
-    "Absolute Add Cast Clip Divide Exp Gelu Log Log1p Maximum Minimum Multiply Negative NotEqual Relu Sigmoid Silu Softplus "
-    "Sqrt Square Subtract Tanh".split())
+    "Absolute Add Cast Clip Divide Exp Gelu Log Log1p Maximum Minimum Multiply Negative NotEqual Relu Sigmoid Silu "
+    "Softplus Sqrt Square Subtract Tanh ".split())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +112,7 @@ class _Streamed(layers.Layer):
     def __init__(self, layer, stream):
         super().__init__(name=f"{layer.name}_step", dtype=layer.dtype_policy)
         self.layer, self._stream = layer, stream
+        self.supports_masking = True  # a step has no padding
 
     def call(self, inputs, *states):
         outputs, following = self._stream(self.layer, inputs, list(states))

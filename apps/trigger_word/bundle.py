@@ -19,12 +19,14 @@ from tflite.runtime.randomness import Stream
 
 FOLDER = Path(__file__).with_name("recordings")
 WORD = "computer"
-TAKES = {"train": 14, "val": 16, "test": 24}
+TAKES = {"train": 40, "val": 16, "test": 24}
 QUALITY = 0.94  # Ogg Opus at about 18 kbit/s
 # near in sound first, then anything
-WORDS = ("commuter compete tutor pewter composer compass competition scooter computation pumpkin future shooter "
-         "yes no stop go left right up down on off hello thank you music weather window water seven eleven "
-         "kitchen lights question number letter doctor summer dinner better butter never later peter peculiar").split()
+WORDS = (
+    "commuter compete tutor pewter composer compass competition scooter computation pumpkin future shooter yes no "
+    "stop go left right up down on off hello thank you music weather window water seven eleven kitchen lights "
+    "question number letter doctor summer dinner better butter never later peter peculiar "
+).split()
 SPLITS = {
     "test": ["Andy", "Nguyen", "belinda", "edward", "iven", "shelby", "slt", "ked"],
     "val": ["Alicia", "Reed", "boris", "grandma", "steph", "rms"]}

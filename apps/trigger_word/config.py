@@ -1,14 +1,12 @@
 """The trigger word task: its configuration, search space and verbs."""
 
 import dataclasses
-import typing
 from pathlib import Path
+from typing import Annotated, Literal
 
 from apps.config import Bounds, TrainingConfig
 from apps.task import Choice, Range, Task, Verb
 from zoo.errors import InputError
-
-Annotated, Literal = typing.Annotated, typing.Literal
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,13 @@ from tqdm import tqdm
 
 import zoo
 from apps.data.audio import read_audio, write_audio
-from apps.run_folder import read_config
+from apps.fit import WarmupCosine
+from apps.run_folder import read_config, write_json
 from apps.task import Data
-from apps.trigger_word import device, evaluation
+from apps.trigger_word import device, evaluation, pictures
+from apps.trigger_word.calibration import calibrate
 from apps.trigger_word.config import TASK
-from apps.trigger_word.recordings import SPLITS, Recordings, gather, hours
+from apps.trigger_word.recordings import SPLITS, gather, hours
 from apps.trigger_word.scenes import Ingredients, Scenes
 from apps.trigger_word.sound import backgrounds, room
 from tflite.runtime import Detector
@@ -21,6 +23,7 @@ from zoo.layers.audio import MelFrontEnd
 STRIDE = {"tcn_trigger_word": 2, "conv_gru_trigger_word": 4}
 VALIDATION_SCENES = 96
 EXAMPLE_S = 60.0
+STREAM_SEEDS = {"val": 100, "test": 150}
 
 
 def front_end(config):
@@ -90,7 +93,6 @@ def data_from(recordings, config, noises=None):
 def model(config, data):
     """The configuration's model, compiled."""
     network = zoo.build(config.model, **builder_arguments(config))
-    from apps.fit import WarmupCosine
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
     network.compile(optimizer, loss={"score": keras.losses.BinaryCrossentropy()}, weighted_metrics=[])
     return network
@@ -104,8 +106,11 @@ def assets(data):
 def export(network, folder, config, data):
     """Writes saved_model/ and device/ and proves that they agree; returns the parity figures."""
     recordings, ingredients = data.content
-    streams = device.calibration_streams(recordings, ingredients, config)
-    return device.export(network, folder, config, front_end(config), streams)
+    layer = front_end(config)
+    held_out = streams(recordings, ingredients["val"], config, "val", STREAM_SEEDS["val"])
+    found = calibrate(network, data.validation, held_out, layer, score_s(config), config.target_false_accepts_per_hour)
+    write_json(folder / "calibration.json", found)
+    return device.export(network, folder, config, layer, device.calibration_streams(recordings, ingredients, config))
 
 
 def evaluate(folder, config, data):
@@ -113,8 +118,8 @@ def evaluate(folder, config, data):
     recordings, ingredients = data.content
     detector = Detector(folder / "device")
     points, scored = {}, {}
-    for number, split in enumerate(("val", "test")):
-        words, speech = streams(recordings, ingredients[split], config, split, 100 + 50 * number)
+    for split, seed in STREAM_SEEDS.items():
+        words, speech = streams(recordings, ingredients[split], config, split, seed)
         positive = {n: (s, evaluation.score_streams(detector, {n: s}, f"{split}, words, {n}")[n]) for n, s in words.items()}
         negative = {n: (s, evaluation.score_streams(detector, {n: s}, f"{split}, other speech, {n}")[n]) for n, s in speech.items()}
         points[split] = evaluation.sweep(detector.rules, detector.score_s, positive, negative)
@@ -159,9 +164,19 @@ def _write_example(folder, recordings, ingredients, config):
     return {"words": [[config.words[w], a, b] for w, a, b in noisy.words if w >= 0], "seconds": len(noisy.samples) / 16000}
 
 
+def headline(metrics):
+    """The result in a few lines."""
+    test = metrics["shipped"]["test"]
+    accepts = test["false_accepts"]
+    lines = [f"threshold {metrics['threshold']:.3f}, from validation; on the test streams:",
+             f"{accepts['per_hour']:.2f} false accepts an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; {accepts['count']} in {accepts['hours']:.2f} h)"]
+    for name, missed in test["missed"].items():
+        lines.append(f"missed, {name}: {100 * missed['rate']:.1f}% ({100 * missed['interval'][0]:.1f} to {100 * missed['interval'][1]:.1f}; {missed['misses']} of {missed['words']})")
+    return lines
+
+
 def report(folder, config, data, metrics):
     """The sections of the HTML report."""
-    from apps.trigger_word import pictures
     return pictures.sections(folder, config, metrics)
 
 
@@ -184,6 +199,3 @@ def listen(options):
             tqdm.write(f"{path}\t{detection.time_s:9.2f} s\t{detection.word}\t{detection.score:.3f}")
         if not found:
             tqdm.write(f"{path}\tnothing detected in {len(samples) / detector.sample_rate:.1f} s")
-
-
-__all__ = ["Recordings", "assets", "data", "data_from", "evaluate", "export", "listen", "model", "next_commands", "report"]

@@ -112,7 +112,7 @@ class Scenes:
     @staticmethod
     def _respeak(draw, samples):
         """Faster or slower (pitch and all), a little louder or softer, with soft edges."""
-        factor, gain = draw.uniform(0.87, 1.15), 10 ** (draw.uniform(-4.0, 4.0) / 20)
+        factor, gain = draw.uniform(0.78, 1.28), 10 ** (draw.uniform(-4.0, 4.0) / 20)
         positions = np.arange(0, len(samples) - 1, factor)
         changed = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32) * np.float32(gain)
         edge = min(80, len(changed) // 2)

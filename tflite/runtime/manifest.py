@@ -86,9 +86,8 @@ def _violation(value, schema, definitions, where):
             problem = _violation(item, schema.get("items", {}), definitions, f"{where}[{index}]")
             if problem:
                 return problem
-    if isinstance(value, str):
-        if len(value) < schema.get("minLength", 0) or not re.search(schema.get("pattern", ""), value):
-            return f"{where} is {value!r}; expected {schema.get('pattern', 'some text')}"
+    if isinstance(value, str) and (len(value) < schema.get("minLength", 0) or not re.search(schema.get("pattern", ""), value)):
+        return f"{where} is {value!r}; expected {schema.get('pattern', 'some text')}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
         if not low <= value <= high or not math.isfinite(value):

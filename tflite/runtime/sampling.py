@@ -63,13 +63,19 @@ class Generator:
         state, token = self._model.initial_state(), BOUNDARY
         for position in range(max_length):
             outputs, state = self._model.step({"tokens": np.array([[token]], np.int32)}, state)
-            if position < len(forced):
-                token = forced[position]
-            else:
-                token = sample_token(outputs["logits"][0, -1], draws[position], temperature, top_k, top_p)
+            token = forced[position] if position < len(forced) else sample_token(outputs["logits"][0, -1], draws[position], temperature, top_k, top_p)
             if token == BOUNDARY:
                 return
             yield self.vocabulary[token]
+
+    def score(self, tokens):
+        """The negative log-likelihood, nats, of every token after the first: (n - 1,) float64. tokens: (n,) int."""
+        state, nats = self._model.initial_state(), []
+        for token, following in zip(tokens[:-1], tokens[1:]):
+            outputs, state = self._model.step({"tokens": np.array([[token]], np.int32)}, state)
+            logits = outputs["logits"][0, -1].astype(np.float64)
+            nats.append(np.log(np.sum(np.exp(logits - logits.max()))) + logits.max() - logits[following])
+        return np.array(nats)
 
     def sample(self, seed=0, index=0, **options):
         """One text; see `stream`."""

@@ -44,10 +44,10 @@ class MelFrontEnd(keras.layers.Layer):
             raise InputError(f"`shift`, `window`, `fft` are {shift}, {window}, {fft}; expected them to rise.")
         if not 0 <= low_hz < high_hz <= sample_rate / 2:
             raise InputError(f"`low_hz`, `high_hz` are {low_hz}, {high_hz}; expected 0 <= low < high <= {sample_rate / 2}.")
-        self.options = dict(
-            sample_rate=sample_rate, window=window, shift=shift, fft=fft, bands=bands, low_hz=low_hz, high_hz=high_hz,
-            compression=compression, log_floor=log_floor, pcen_smoothing=pcen_smoothing, pcen_gain=pcen_gain,
-            pcen_bias=pcen_bias, pcen_power=pcen_power, pcen_floor=pcen_floor, pcen_initial=pcen_initial)
+        self.options = {
+            "sample_rate": sample_rate, "window": window, "shift": shift, "fft": fft, "bands": bands, "low_hz": low_hz, "high_hz": high_hz,
+            "compression": compression, "log_floor": log_floor, "pcen_smoothing": pcen_smoothing, "pcen_gain": pcen_gain,
+            "pcen_bias": pcen_bias, "pcen_power": pcen_power, "pcen_floor": pcen_floor, "pcen_initial": pcen_initial}
         self.edges_hz = mel_edges_hz(bands, low_hz, high_hz)
         self._taper = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window)).astype("float32")
         self._bank = mel_filter_bank(self.edges_hz, fft, sample_rate).astype("float32")

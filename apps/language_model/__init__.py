@@ -1,0 +1,1 @@
+"""Language models: read text, score it, write it."""

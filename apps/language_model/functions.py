@@ -1,0 +1,174 @@
+"""The language model task's functions: data, model, export, evaluation, report, sample."""
+
+import csv
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import zoo
+from apps.fit import WarmupCosine
+from apps.language_model.config import TASK
+from apps.language_model.corpus import batches, read_corpus
+from apps.language_model.generation import TextSampler
+from apps.report import Section, history_figure
+from apps.run_folder import read_config
+from apps.task import Data
+from tflite.export import convert, new_folder, write_device_folder
+from tflite.parity import compare, record_steps, run_file
+from tflite.runtime import Generator
+from tflite.runtime.interpreter import StepModel
+from tflite.runtime.sampling import check_sampling
+from tflite.streaming import to_step_model
+from zoo.metrics.language import Perplexity
+
+SAMPLES = 200
+
+
+def data(config):
+    """The corpus of a configuration, in batches."""
+    corpus = read_corpus(config)
+    length = max(len(line) for lines in corpus.lines.values() for line in lines) + 2
+    tokens = {split: corpus.tokens(lines, length) for split, lines in corpus.lines.items()}
+    validation = tf.data.Dataset.from_tensor_slices((tokens["val"][:, :-1], {"logits": tokens["val"][:, 1:]})).batch(256).cache()
+    summary = {"source": corpus.source, "lines": {split: len(lines) for split, lines in corpus.lines.items()}, "duplicates_dropped": corpus.duplicates,
+               "vocabulary": len(corpus.vocabulary)}
+    return Data(lambda first_step: batches(tokens["train"], config, first_step), validation, corpus, summary)
+
+
+def model(config, data):
+    """The configuration's model, compiled: mean nats a character over what is not padding."""
+    network = zoo.build(config.model, vocabulary=len(data.content.vocabulary), dimensions=config.dimensions, units=config.units,
+                        depth=config.depth, dropout=config.dropout, seed=config.seed)
+    optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
+    network.compile(optimizer, loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}, metrics={"logits": [Perplexity()]})
+    return network
+
+
+def assets(data):
+    """The vocabulary, a JSON list."""
+    return {"vocabulary.json": json.dumps(data.content.vocabulary, ensure_ascii=False) + "\n"}
+
+
+def export(network, folder, config, data):
+    """Writes saved_model/ (samples inside) and device/; returns how far each is from Keras."""
+    corpus = data.content
+    sampler = TextSampler(network, list(corpus.vocabulary), config.max_length)
+    with new_folder(folder / "saved_model") as new:
+        tf.saved_model.save(sampler, str(new), {"serving_default": sampler.sample})
+    step, states = to_step_model(network)
+    lines = corpus.tokens(corpus.lines["train"][:200], config.max_length + 2)
+    sequences = [row[:np.flatnonzero(row)[-1]] for row in lines]
+    recorded = [record_steps(step, states, row, "logits") for row in sequences]
+    float_file, int8_file = convert(step), convert(step, [given for inputs, _ in recorded for given in inputs])
+    write_device_folder(
+        folder / "device", step, states, float_file=float_file, int8_file=int8_file, notices={},
+        description={"kind": "generator", "name": corpus.source, "vocabulary": list(corpus.vocabulary)},
+        readme="# A character language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n")
+    expected = np.concatenate([logits for _, logits in recorded])
+    offline = np.concatenate([np.asarray(network(row[None], training=False)["logits"])[0] for row in sequences])
+    figures = {"one-step Keras against the whole line (logits)": compare(expected, offline, 1e-4)}
+    manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
+    for name, content, tolerance in (("float TFLite against Keras (logits)", float_file, 1e-3), ("int8 TFLite against Keras (logits)", int8_file, 0.5)):
+        file = StepModel(manifest, content)
+        figures[name] = compare(np.concatenate([run_file(file, row, "tokens", 1, "logits") for row in sequences]), expected, tolerance)
+    texts = sampler.texts(seed=config.seed, count=SAMPLES)
+    loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    saved = loaded(seed=tf.constant(config.seed), first=tf.constant(0), count=tf.constant(SAMPLES), temperature=tf.constant(1.0),
+                   top_k=tf.constant(0), top_p=tf.constant(1.0))["text"].numpy()
+    generator = Generator(folder / "device")
+    same_saved = np.array([a == b.decode() for a, b in zip(texts, saved)], float)
+    same_file = np.array([a == generator.sample(config.seed, i, max_length=config.max_length) for i, a in enumerate(texts)], float)
+    figures[f"{SAMPLES} sampled texts: SavedModel against Keras"] = compare(same_saved, np.ones(SAMPLES), 0)
+    figures[f"{SAMPLES} sampled texts: float TFLite against Keras"] = compare(same_file, np.ones(SAMPLES), 0)
+    return figures
+
+
+def evaluate(folder, config, data):
+    """Nats a character and perplexity on the test lines, through the exported files, beside n-gram counts."""
+    corpus = data.content
+    test = [row[:np.flatnonzero(row)[-1] + 1] for row in corpus.tokens(corpus.lines["test"], config.max_length + 2)]
+    rows = {}
+    for precision in ("float", "int8"):
+        generator = Generator(folder / "device", precision)
+        rows[f"{config.model}, {precision} file"] = np.concatenate([generator.score(row) for row in test])
+    train = corpus.tokens(corpus.lines["train"], config.max_length + 2)
+    for order in (1, 2, 3):
+        rows[f"{order}-gram counts, add 0.1"] = ngram_nats(train, test, order, len(corpus.vocabulary))
+    table = {name: _rate(nats) for name, nats in rows.items()}
+    generator, known = Generator(folder / "device"), {line for lines in corpus.lines.values() for line in lines}
+    texts = [generator.sample(config.seed, index, max_length=config.max_length) for index in range(SAMPLES)]
+    novel = [text for text in texts if text not in known]
+    return {"test_lines": len(test), "table": table, "vocabulary": len(corpus.vocabulary), "data": data.summary,
+            "samples": texts[:40], "share_new": len(novel) / SAMPLES, "share_distinct": len(set(texts)) / SAMPLES}
+
+
+def _rate(nats):
+    mean, error = float(np.mean(nats)), float(1.96 * np.std(nats) / np.sqrt(len(nats)))
+    return {"nats_per_character": mean, "interval": [mean - error, mean + error], "perplexity": float(np.exp(mean)), "characters": len(nats)}
+
+
+def ngram_nats(train, test, order, vocabulary, added=0.1):
+    """Nats of each test character under counts of n-grams with a constant added; the plainest baseline.
+
+    train: (lines, time) tokens with padding. test: token arrays that start with the boundary.
+    """
+    counts = np.full((vocabulary,) * order, added)
+    counts[..., 0] = 0  # padding is never predicted
+    for row in train:
+        row = row[:np.flatnonzero(row)[-1] + 1]
+        padded = np.concatenate([np.zeros(max(0, order - 2), int), row])
+        for window in np.lib.stride_tricks.sliding_window_view(padded, order) if order > 1 else row[1:, None]:
+            counts[tuple(window)] += 1
+    probabilities = counts / counts.sum(axis=-1, keepdims=True)
+    nats = []
+    for row in test:
+        padded = np.concatenate([np.zeros(max(0, order - 2), int), row])
+        windows = np.lib.stride_tricks.sliding_window_view(padded, order) if order > 1 else row[1:, None]
+        nats += [-np.log(probabilities[tuple(window)]) for window in windows]
+    return np.array(nats)
+
+
+def headline(metrics):
+    """The result in a few lines."""
+    lines = [f"{name}: {row['nats_per_character']:.3f} nats a character ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), perplexity {row['perplexity']:.2f}"
+             for name, row in metrics["table"].items()]
+    return [*lines, f"samples: {', '.join(metrics['samples'][:8])}"]
+
+
+def report(folder, config, data, metrics):
+    """The sections of the HTML report."""
+    summary = metrics["data"]
+    with open(folder / "history.csv", newline="", encoding="utf8") as file:
+        history = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    rows = [("model", "nats a character", "95% interval", "perplexity")]
+    rows += [(name, f"{r['nats_per_character']:.3f}", f"{r['interval'][0]:.3f} to {r['interval'][1]:.3f}", f"{r['perplexity']:.2f}") for name, r in metrics["table"].items()]
+    split = summary["lines"]
+    return [
+        Section("Data", f"{summary['source']}: {split['train']} lines to train, {split['val']} to validate, {split['test']} to test; "
+                        f"{summary['duplicates_dropped']} duplicates dropped before the split; {summary['vocabulary']} tokens, padding and boundary among them."),
+        Section("Training", figures=((history_figure(history, ("loss", "val_loss")), "Mean nats a character by training step."),)),
+        Section("Test", f"{metrics['test_lines']} lines that training never saw, the end of each line counted as a character.", rows=rows),
+        Section("Samples", f"{100 * metrics['share_new']:.0f}% of {SAMPLES} samples are in no split, {100 * metrics['share_distinct']:.0f}% are distinct.",
+                code="  ".join(metrics["samples"]))]
+
+
+def next_commands(folder, config):
+    """What a person would type next."""
+    return [f"python -m apps language-model sample --run {folder} --count 20 --temperature 0.8",
+            f"python -m apps language-model sample --run {folder} --prefix mar",
+            "python -m apps language-model train --text MY_LINES.txt --output run_mine"]
+
+
+def sample(options):
+    """Prints texts, character by character."""
+    read_config(options.run, TASK)
+    check_sampling(options.temperature, options.top_k, options.top_p)
+    generator = Generator(options.run / "device", options.precision)
+    for index in range(options.count):
+        for character in generator.stream(options.seed, index, options.prefix, options.temperature, options.top_k, options.top_p):
+            sys.stdout.write(character)
+            sys.stdout.flush()
+        sys.stdout.write("\n")

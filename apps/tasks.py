@@ -1,0 +1,6 @@
+"""The table of tasks; importing it loads no TensorFlow."""
+
+from apps.language_model.config import TASK as LANGUAGE_MODEL
+from apps.trigger_word.config import TASK as TRIGGER_WORD
+
+TASKS = {task.name: task for task in (TRIGGER_WORD, LANGUAGE_MODEL)}

@@ -1,0 +1,95 @@
+"""Training, exporting, evaluating and reporting a run, the same for all tasks."""
+
+import time
+from pathlib import Path
+
+import keras
+from tqdm import tqdm
+
+from apps import run_folder
+from apps.config import read_json
+from apps.fit import fit, prepare
+from apps.report import Section, write_report
+from zoo.errors import InputError
+
+
+def train(task, config, output):
+    """The whole way from a configuration to a run folder with model, device folder, metrics and report."""
+    output, began = Path(output), time.perf_counter()
+    run_folder.start(output, task, config)
+    prepare(config)
+    functions = task.functions
+    data = functions.data(config)
+    for name, text in functions.assets(data).items():
+        run_folder.write_text(output / "assets" / name, text)
+    model = functions.model(config, data)
+    history = fit(model, data, config, task.objective, output)
+    _export(task, model, output, config, data)
+    _evaluate(task, output, config, data, seconds=time.perf_counter() - began)
+    _report(task, output, config, data)
+    tqdm.write(f"report: {output / 'report.html'}\n\nnext:")
+    for command in functions.next_commands(output, config):
+        tqdm.write(f"  {command}")
+    return history
+
+
+def open_run(task, folder):
+    """(configuration, data, trained model) of a finished run."""
+    folder = Path(folder)
+    config = run_folder.read_config(folder, task)
+    if not (folder / "model.keras").is_file():
+        raise InputError(f"{folder} has no model.keras: its training was not finished. Run `python -m apps {task.name} train` with its options again.")
+    prepare(config)
+    data = task.functions.data(config)
+    model = task.functions.model(config, data)
+    model.set_weights(keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True).get_weights())
+    return config, data, model
+
+
+def export_run(task, folder):
+    """Exports a finished run again."""
+    config, data, model = open_run(task, folder)
+    _export(task, model, Path(folder), config, data)
+
+
+def evaluate_run(task, folder):
+    """Measures a finished run again."""
+    config = run_folder.read_config(folder, task)
+    _evaluate(task, Path(folder), config, task.functions.data(config))
+
+
+def report_run(task, folder):
+    """Writes a finished run's report again."""
+    config = run_folder.read_config(folder, task)
+    _report(task, Path(folder), config, None)
+
+
+def _export(task, model, folder, config, data):
+    tqdm.write("exporting")
+    parity = task.functions.export(model, folder, config, data)
+    for name, figure in parity.items():
+        tqdm.write(f"  {name}: largest difference {figure['largest']:.1e}, {100 * figure['within']:.2f}% within {figure['tolerance']:g}")
+    run_folder.write_json(folder / "parity.json", parity)
+
+
+def _evaluate(task, folder, config, data, seconds=None):
+    tqdm.write("evaluating")
+    metrics = task.functions.evaluate(folder, config, data)
+    old = folder / "metrics.json"
+    metrics["training_seconds"] = seconds if seconds else (read_json(old).get("training_seconds") if old.is_file() else None)
+    run_folder.write_json(old, metrics)
+    for line in task.functions.headline(metrics):
+        tqdm.write(f"  {line}")
+
+
+def _report(task, folder, config, data):
+    metrics = read_json(folder / "metrics.json")
+    sections = task.functions.report(folder, config, data, metrics)
+    sections.append(Section("Settings", rows=[("setting", "value"), *(run_folder_rows(folder))]))
+    write_report(folder / "report.html", f"{task.name}: {task.summary}", sections)
+
+
+def run_folder_rows(folder):
+    """The configuration and versions of a run as table rows."""
+    config, environment = read_json(folder / "config.json"), read_json(folder / "environment.json")
+    return [*config.items(), *environment["versions"].items(), ("platform", environment["platform"]), ("git commit", environment["git_commit"])]

@@ -1,0 +1,73 @@
+"""Streamed equals offline, for every registered model that declares it, in any chunking."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import zoo
+from tests.zoo.streams import assert_streams_as_a_whole
+from tests.zoo.test_models import example
+from tflite.streaming import to_step_model
+from zoo.errors import InputError
+
+STREAMING = [entry.name for entry in zoo.list_models() if entry.streams]
+_built = {}
+
+
+@pytest.mark.parametrize("name", STREAMING)
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), time=st.integers(4, 40))
+def test_every_streaming_model_streams_in_any_chunking(name, seed, time):
+    if name not in _built:
+        _built[name] = example(name)[0]
+    _, x = example(name, batch=1, time=time * 4, seed=seed)
+    assert_streams_as_a_whole(_built[name], x, [4, 8, 12], seed)
+
+
+def test_the_course_model_streams_with_causal_padding():
+    model = zoo.build("course_trigger_word", num_bands=9, filters=8, kernel_size=5, stride=2, units=8, padding="causal")
+    assert_streams_as_a_whole(model, np.random.default_rng(0).normal(size=(1, 40, 9)).astype("float32"), [2, 4])
+
+
+def sequential_model(*stack, shape=(None, 4)):
+    x = inputs = keras.Input(shape, name="frames")
+    for layer in stack:
+        x = layer(x)
+    return keras.Model(inputs, {"score": x})
+
+
+def test_dilated_stacked_nested_and_elementwise_parts_stream():
+    inner = sequential_model(keras.layers.Conv1D(4, 3, padding="causal", dilation_rate=2), keras.layers.LayerNormalization())
+    frames = keras.Input((None, 4), name="frames")
+    cells = keras.layers.RNN([keras.layers.LSTMCell(3), keras.layers.GRUCell(4)], return_sequences=True)
+    x = cells(inner(frames)["score"])
+    x = keras.ops.tanh(x + frames)
+    x = keras.layers.TimeDistributed(keras.layers.Dense(2))(x)
+    assert_streams_as_a_whole(keras.Model(frames, {"score": x}), np.random.default_rng(0).normal(size=(1, 20, 4)).astype("float32"), [1, 2, 3])
+
+
+@pytest.mark.parametrize(("layer", "reason"), [
+    (keras.layers.Conv1D(4, 3, padding="same", name="wide"), "'wide' .Conv1D. cannot stream: its padding is 'same'"),
+    (keras.layers.Conv1D(4, 3, strides=3, padding="causal", name="wide"), "'wide' .* its stride is 3, which does not divide a step of 4"),
+    (keras.layers.GRU(4, go_backwards=True, return_sequences=True, name="back"), "'back' .GRU. cannot stream: it reads backwards"),
+    (keras.layers.GRU(4, name="last"), "'last' .GRU. cannot stream: it reads backwards or gives only its last"),
+    (keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True), name="both"), "'both' .Bidirectional. cannot stream"),
+    (keras.layers.LayerNormalization(axis=1, name="norm"), "'norm' .* its axis is"),
+    (keras.layers.GlobalAveragePooling1D(name="pool"), "'pool' .GlobalAveragePooling1D. cannot stream")])
+def test_a_layer_that_cannot_stream_is_named(layer, reason):
+    with pytest.raises(InputError, match=reason):
+        shape = (8, 4) if "norm" in layer.name else (None, 4)
+        to_step_model(sequential_model(layer, shape=shape), 4)
+
+
+def test_a_layer_used_twice_is_refused():
+    conv, frames = keras.layers.Conv1D(4, 3, padding="causal", name="twin"), keras.Input((None, 4), name="frames")
+    with pytest.raises(InputError, match="'twin' .* used twice"):
+        to_step_model(keras.Model(frames, {"score": conv(conv(frames))}))
+
+
+def test_something_else_than_a_functional_model_is_refused():
+    with pytest.raises(InputError, match="`model` is a Dense; expected a functional"):
+        to_step_model(keras.layers.Dense(3))

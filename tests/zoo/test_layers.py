@@ -1,0 +1,119 @@
+"""Layers against the notes' equations, a second implementation, and their own streams."""
+
+import keras
+import numpy as np
+import pytest
+from matplotlib import mlab
+
+from tests.oracles import audio, recurrent
+from tests.zoo.streams import assert_streams_as_a_whole
+from tflite.runtime import FrontEnd
+from zoo.errors import InputError
+from zoo.layers.audio import MelFrontEnd, Spectrogram
+from zoo.layers.temporal import CausalDepthwiseConv1D
+
+RANDOM = np.random.default_rng(7)
+BATCH, TIME, INPUTS, UNITS = 3, 6, 4, 5
+
+
+def weights(gates, random=None):
+    random = random or np.random.default_rng(3)
+    return [w for _ in range(gates) for w in (random.normal(size=(UNITS, UNITS)), random.normal(size=(UNITS, INPUTS)), random.normal(size=UNITS))]
+
+
+def sequence():
+    return np.random.default_rng(5).normal(size=(BATCH, TIME, INPUTS)).astype("float32")
+
+
+def set_gates(layer, gates, *, two_biases=False):
+    """Puts (W?a, W?x, b?) of each gate, in Keras's order, into a built layer."""
+    kernel = np.concatenate([wx.T for _, wx, _ in gates], axis=1)
+    recurrent_kernel = np.concatenate([wa.T for wa, _, _ in gates], axis=1)
+    bias = np.concatenate([b for _, _, b in gates])
+    layer.set_weights([kernel, recurrent_kernel, np.stack([bias, 0 * bias]) if two_biases else bias])
+
+
+def test_the_vanilla_layer_is_the_notes_rnn():
+    layer, w = keras.layers.SimpleRNN(UNITS, return_sequences=True), weights(1)
+    layer.build((None, None, INPUTS))
+    set_gates(layer, [w])
+    np.testing.assert_allclose(layer(sequence()), recurrent.rnn(sequence(), *w), atol=1e-5)
+
+
+def test_the_gru_layer_is_the_notes_gru():
+    layer, w = keras.layers.GRU(UNITS, return_sequences=True, reset_after=False), weights(3)
+    layer.build((None, None, INPUTS))
+    update, reset, candidate = w[:3], w[3:6], w[6:]
+    # Keras keeps the old state where its update gate is open, the notes the new one: 1 - sigmoid(z) = sigmoid(-z)
+    set_gates(layer, [[-part for part in update], reset, candidate])
+    np.testing.assert_allclose(layer(sequence()), recurrent.gru(sequence(), *w), atol=1e-5)
+
+
+def test_the_lstm_layer_is_the_notes_lstm():
+    layer, w = keras.layers.LSTM(UNITS, return_sequences=True), weights(4)
+    layer.build((None, None, INPUTS))
+    update, forget, out, candidate = (w[i:i + 3] for i in range(0, 12, 3))
+    set_gates(layer, [update, forget, candidate, out])
+    np.testing.assert_allclose(layer(sequence()), recurrent.lstm(sequence(), *w), atol=1e-5)
+
+
+def speech_like(count=9000):
+    random = np.random.default_rng(1)
+    return (random.normal(size=count) * 0.1 * (np.sin(np.arange(count) / 900) ** 2 + 1e-3)).astype("float32")
+
+
+@pytest.mark.parametrize("compression", ["log", "pcen"])
+def test_the_front_end_is_its_definition_and_the_device_computes_the_same(compression):
+    layer, samples = MelFrontEnd(compression=compression, bands=12), speech_like()
+    definition = layer.manifest()
+    energies = audio.mel_power(samples, 400, 160, 512, np.array(definition["edges_hz"]), 16000)
+    expected = np.log(energies + definition["log"]["floor"]) if compression == "log" else audio.pcen(energies, **definition["pcen"])
+    found = np.asarray(layer(samples[None]))[0]
+    assert found.shape == expected.shape == (len(samples) // 160, 12)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-4)
+    np.testing.assert_allclose(FrontEnd(definition, 16000).push(samples), found, rtol=1e-4, atol=1e-4)
+
+
+def test_the_pcen_average_is_exact_over_thousands_of_frames():
+    layer = MelFrontEnd(bands=4)
+    energies = np.random.default_rng(2).gamma(0.5, size=(1, 3001, 4)).astype("float32")
+    averages = np.asarray(layer._smooth(energies, np.full((1, 4), 0.5, "float32")))[0]
+    average = np.full(4, 0.5)
+    for t in range(3001):
+        average = 0.975 * average + 0.025 * energies[0, t]
+        if t in (0, 63, 64, 1000, 3000):
+            np.testing.assert_allclose(averages[t], average, rtol=1e-5)
+
+
+def test_the_course_spectrogram_is_matplotlibs():
+    samples = speech_like(4000)
+    expected, _, _ = mlab.specgram(samples, NFFT=200, Fs=8000, noverlap=120)
+    np.testing.assert_allclose(np.asarray(Spectrogram()(samples[None]))[0], expected.T, rtol=2e-3, atol=1e-12)
+    assert Spectrogram()(np.zeros((1, 441000), "float32")).shape == (1, 5511, 101)
+
+
+def test_a_causal_depthwise_convolution_is_its_definition():
+    layer, x = CausalDepthwiseConv1D(3, use_bias=False), RANDOM.normal(size=(2, 9, 4)).astype("float32")
+    found = np.asarray(layer(x))
+    kernel, padded = np.asarray(layer.kernel)[:, :, 0], np.pad(x, ((0, 0), (2, 0), (0, 0)))
+    expected = sum(padded[:, k:k + 9] * kernel[k] for k in range(3))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert keras.layers.deserialize(keras.layers.serialize(layer)).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("compression", ["log", "pcen"])
+def test_front_end_and_network_stream_together_from_samples(compression):
+    samples = keras.Input((None,), name="samples")
+    frames = MelFrontEnd(bands=6, compression=compression)(samples)
+    score = keras.layers.Dense(1, "sigmoid")(CausalDepthwiseConv1D(3)(frames))
+    model = keras.Model(samples, {"score": score})
+    assert_streams_as_a_whole(model, speech_like(160 * 24)[None], [160, 320, 480])
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"compression": "root"}, "`compression` is 'root'; expected 'log' or 'pcen'"),
+    ({"window": 600}, "`shift`, `window`, `fft` are 160, 600, 512"),
+    ({"high_hz": 9000}, "`low_hz`, `high_hz` are 60.0, 9000")])
+def test_a_wrong_front_end_is_refused(arguments, words):
+    with pytest.raises(InputError, match=words):
+        MelFrontEnd(**arguments)

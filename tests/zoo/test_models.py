@@ -1,0 +1,101 @@
+"""One harness over every registered model: a builder is tested by being registered."""
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from tflite.streaming import to_step_model
+from zoo.errors import InputError
+
+MODELS = zoo.list_models()
+NAMES = [entry.name for entry in MODELS]
+TIME = 24
+
+
+def example(name, batch=2, time=TIME, seed=0):
+    """A model of the builder's example and inputs that fit it: (model, inputs), tokens or numbers."""
+    entry = next(e for e in MODELS if e.name == name)
+    model = zoo.build(name, **entry.example)
+    random = np.random.default_rng(seed)
+    (tensor,) = model.inputs
+    if tensor.dtype == "int32":
+        return model, random.integers(1, entry.example["vocabulary"], (batch, time)).astype("int32")
+    return model, random.normal(size=(batch, time, *tensor.shape[2:])).astype("float32")
+
+
+def output(model, x, training=False):
+    (result,) = model(x, training=training).values()
+    return np.asarray(result, "float32")
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEveryModel:
+    def test_builds_with_named_inputs_outputs_and_seeded_weights(self, name):
+        model, x = example(name)
+        again, _ = example(name)
+        assert all(not tensor.name.startswith("keras_tensor") for tensor in model.inputs)
+        assert isinstance(model.output, dict) and not model.compiled
+        assert np.isfinite(output(model, x)).all()
+        for a, b in zip(model.get_weights(), again.get_weights()):
+            np.testing.assert_array_equal(a, b)
+        other = zoo.build(name, **{**next(e for e in MODELS if e.name == name).example, "seed": 1})
+        assert any((a != b).any() for a, b in zip(model.get_weights(), other.get_weights()))
+
+    def test_survives_saving_and_its_config(self, name, tmp_path):
+        model, x = example(name)
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+        np.testing.assert_allclose(output(loaded, x), output(model, x), atol=1e-6)
+        rebuilt = keras.Model.from_config(model.get_config())
+        rebuilt.set_weights(model.get_weights())
+        np.testing.assert_allclose(output(rebuilt, x), output(model, x), atol=1e-6)
+
+    def test_what_follows_does_not_change_what_came_before(self, name):
+        model, x = example(name)
+        longer = np.concatenate([x, example(name, time=8, seed=1)[1]], axis=1)
+        short = output(model, x)
+        np.testing.assert_allclose(output(model, longer)[:, :short.shape[1]], short, atol=1e-5)
+
+    def test_padding_does_not_change_a_result(self, name):
+        model, x = example(name)
+        padding = np.zeros((x.shape[0], 8, *x.shape[2:]), x.dtype)
+        expected = output(model, x)
+        np.testing.assert_allclose(output(model, np.concatenate([x, padding], axis=1))[:, :expected.shape[1]], expected, atol=1e-5)
+
+    def test_learns_one_batch_with_finite_gradients(self, name):
+        model, x = example(name)
+        (key,), scores = model.output.keys(), output(model, x)
+        random = np.random.default_rng(1)
+        if x.dtype == np.int32:
+            y, loss = random.integers(1, scores.shape[-1], scores.shape[:2]), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        else:
+            # every sequence all ones or all zeros: a batch that dropout and a short view can learn
+            y, loss = np.broadcast_to(np.array([0.0, 1.0])[:, None, None], scores.shape), keras.losses.BinaryCrossentropy()
+            x = x + np.array([-1.0, 1.0], "float32")[:, None, None]
+        model.compile(keras.optimizers.Adam(0.03), loss={key: loss})
+        losses = model.fit(x, {key: y}, epochs=60, batch_size=2, verbose=0).history["loss"]
+        assert np.isfinite(losses).all() and losses[-1] < 0.3 * losses[0]
+
+    def test_runs_in_mixed_precision(self, name):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            model, x = example(name)
+            scores = model(x)
+        finally:
+            keras.config.set_dtype_policy(before)
+        (scores,) = scores.values()
+        assert keras.backend.standardize_dtype(scores.dtype) == "float32" and np.isfinite(np.asarray(scores)).all()
+
+    def test_streams_or_says_which_layer_does_not(self, name):
+        entry, (model, _) = next(e for e in MODELS if e.name == name), example(name)
+        if entry.streams:
+            to_step_model(model, 8)
+        else:
+            with pytest.raises(InputError, match="layer '.*' .* cannot stream"):
+                to_step_model(model, 8)
+
+    def test_is_described(self, name):
+        text = zoo.describe(name)
+        assert "(batch, time" in text and "source: " in text and "weights: " in text
