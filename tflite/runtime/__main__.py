@@ -21,7 +21,7 @@ def read_wav(path, sample_rate):
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except (wave.Error, EOFError, OSError) as error:
-        raise InputError(f"{path} cannot be read as WAV ({error or 'it is cut short'}). {advice}") from None
+        raise InputError(f"{path} cannot be read as WAV ({str(error) or 'it is cut short'}). {advice}") from None
     with file:
         found = f"{8 * file.getsampwidth()} bit, {file.getnchannels()} channels, {file.getframerate()} Hz"
         if (file.getsampwidth(), file.getnchannels(), file.getframerate()) != (2, 1, sample_rate):

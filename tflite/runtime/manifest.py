@@ -126,6 +126,11 @@ def _contradiction(manifest):
         return f"front_end.fft is {front_end['fft']}, less than the window of {front_end['window']}"
     if front_end["window"] < front_end["shift"]:
         return f"front_end.window is {front_end['window']}, less than the shift of {front_end['shift']}"
+    wanted = {"frames": [1, manifest["frames_per_step"], len(edges) - 2], "score": [1, manifest["scores_per_step"], len(manifest["words"])]}
+    tensors = {**manifest["inputs"], **manifest["outputs"]}
+    for name, shape in wanted.items():
+        if name not in tensors or tensors[name]["shape"] != shape:
+            return f"the tensor {name} has the shape {tensors.get(name, {}).get('shape')}, expected {shape} from frames, bands and words"
     if manifest["frames_per_step"] % manifest["scores_per_step"]:
         return f"{manifest['frames_per_step']} frames a step do not divide into {manifest['scores_per_step']} scores"
     return None

@@ -1,0 +1,84 @@
+"""Conversion keeps the weights, uses built-in operations only, and says what a device could not run."""
+
+import hashlib
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from tests.zoo.test_models import NAMES, example
+from tflite.export import convert, new_folder
+from tflite.ops import REFUSED, check_operations, operations
+from tflite.parity import compare, record_steps, run_file
+from tflite.runtime.interpreter import StepModel
+from tflite.streaming import to_step_model
+from zoo.errors import InputError
+
+STREAMING = [name for name in NAMES if next(e for e in zoo.list_models() if e.name == name).streams]
+
+
+def manifest_of(step, states):
+    carried = {s.input for s in states} | {s.output for s in states}
+    return {
+        "inputs": {t.name: {"shape": list(t.shape)} for t in step.inputs if t.name not in carried},
+        "outputs": {name: {"shape": list(t.shape)} for name, t in step.output.items() if name not in carried},
+        "states": [{"input": s.input, "output": s.output, "shape": list(s.shape), "initial": s.initial} for s in states]}
+
+
+@pytest.mark.parametrize("name", STREAMING)
+def test_every_streaming_model_says_the_same_as_a_file(name):
+    model, x = example(name, batch=1, time=160)
+    (key,), (tensor,) = model.output.keys(), model.inputs
+    size = 1 if x.dtype == np.int32 else 4
+    step, states = to_step_model(model, size)
+    inputs, streamed = record_steps(step, states, x[0], key)
+    whole = np.asarray(model(x)[key])[0]
+    assert compare(streamed, whole, 1e-5)["within"] == 1
+    files = {"float": convert(step), "int8": convert(step, inputs)}
+    for precision, tolerance in (("float", 1e-4), ("int8", 0.1)):
+        found = run_file(StepModel(manifest_of(step, states), files[precision]), x[0], tensor.name, size, key)
+        assert compare(found, whole, tolerance)["within"] == 1, precision
+        assert not {operation.split(":")[0] for operation in operations(files[precision])} & set(REFUSED)
+
+
+def test_a_whole_recurrent_layer_is_refused_with_the_operation_named():
+    frames = keras.Input(batch_shape=(1, 8, 4), name="frames")
+    model = keras.Model(frames, {"score": keras.layers.GRU(3, return_sequences=True)(frames)})
+    with pytest.raises(InputError, match="holds the operation WHILE: .* Convert a one-step model instead"):
+        convert(model)
+
+
+def test_calibration_without_data_is_refused():
+    model, _ = example("tcn_trigger_word")
+    with pytest.raises(InputError, match="`calibration` is empty"):
+        convert(to_step_model(model, 4)[0], [])
+
+
+def test_operations_carry_their_versions():
+    model, _ = example("rnn_language_model")
+    assert all(part.split(":")[1].isdigit() for part in check_operations(convert(to_step_model(model)[0])))
+
+
+def test_what_is_not_finite_is_not_equal():
+    assert compare(np.array([np.nan, 1.0]), np.array([1.0, 1.0]), 0.1) == {"largest": np.inf, "mean": np.inf, "tolerance": 0.1, "within": 0.5}
+    with pytest.raises(ValueError, match="has the shape"):
+        compare(np.zeros(2), np.zeros(3), 0.1)
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("good")
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "out") as new:
+        (new / "half").write_text("bad")
+        raise RuntimeError
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["old"]
+    with new_folder(tmp_path / "out") as new:
+        (new / "whole").write_text("good")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["whole"] and len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_same_weights_give_the_same_file():
+    model, _ = example("tcn_trigger_word")
+    first, second = (hashlib.sha256(convert(to_step_model(model, 4)[0])).hexdigest() for _ in range(2))
+    assert first == second
