@@ -82,11 +82,11 @@ class _Run:
         self.step, self.history, self.waited = 0, [], 0.0
 
     def variables(self):
-        """Every variable by a name that the next process gives it too."""
+        """Every variable by its place, which is the same in the next process; names are not."""
         model = self.model
         found = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
         unique = list({id(v): v for v in found}.values())
-        return {f"{index}:{v.path}": v for index, v in enumerate(unique)}
+        return {f"{index:04d}": v for index, v in enumerate(unique)}
 
     def restore(self):
         self.model.optimizer.build(self.model.trainable_variables)
@@ -100,7 +100,7 @@ class _Run:
         state = json.loads((found[0] / "state.json").read_text("utf8"))
         with np.load(found[0] / "variables.npz", allow_pickle=False) as arrays:
             variables = self.variables()
-            if set(arrays.files) != set(variables):
+            if {name: arrays[name].shape for name in arrays.files} != {name: tuple(v.shape) for name, v in variables.items()}:
                 raise InputError(f"{found[0]} belongs to another model; give another --output, or remove {self.checkpoints}.")
             for name, variable in variables.items():
                 variable.assign(arrays[name])

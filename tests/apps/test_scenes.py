@@ -1,0 +1,109 @@
+"""Training scenes: reproducible, without overlap, every frame labelled as the notes say."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from apps.trigger_word import bundle
+from apps.trigger_word.recordings import SPLITS, bundled
+from apps.trigger_word.scenes import DOUBT_S, HOLD_S, Ingredients, Scenes
+from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, reverberate, room
+from tflite.runtime.randomness import Stream
+
+
+def pulse(seconds, level):
+    """A 'recording' of one loud tone, int16."""
+    time = np.arange(int(seconds * 16000)) / 16000
+    return (level * 32767 * np.sin(2 * np.pi * 300 * time)).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def ingredients():
+    draw = Stream(0, 0)
+    speech = [pulse(3.0, 0.1), pulse(5.0, 0.2)]
+    return Ingredients([[pulse(0.5, 0.5)], [pulse(0.7, 0.5)]], speech, backgrounds(draw, speech, 5, 4.0), [room(draw) for _ in range(3)])
+
+
+def test_the_same_seed_and_index_make_the_same_scene(ingredients):
+    one, two = (Scenes(ingredients, 3, 4.0, 0.02) for _ in range(2))
+    for index in (0, 7, 10**9):
+        for a, b in zip(one.scene(index), two.scene(index)):
+            np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(one.scene(0), one.scene(1)))
+    assert (Scenes(ingredients, 4, 4.0, 0.02).scene(0)[0] != one.scene(0)[0]).any()
+
+
+def test_choices_are_the_same_on_any_machine(ingredients):
+    """Where words are placed, to the sample; a change of this sum is a change of everybody's trainings."""
+    scenes = Scenes(ingredients, 3, 6.0, 0.02)
+    spans = [[(word, round(end * 16000)) for word, end in scenes._place(Stream(3, index))[1]] for index in range(20)]
+    assert sum(map(len, spans)) > 20
+    assert hashlib.sha256(repr(spans).encode()).hexdigest()[:16] == "8437e7402ba893b5"
+
+
+def test_scenes_have_their_length_range_and_labels(ingredients):
+    scenes = Scenes(ingredients, 1, 5.0, 0.04)
+    for index in range(10):
+        samples, labels, weights = scenes.scene(index)
+        assert samples.shape == (80000,) and labels.shape == (125, 2) and weights.shape == (125,)
+        assert np.isfinite(samples).all() and np.abs(samples).max() <= 1 and set(np.unique(labels)) <= {0, 1} and set(np.unique(weights)) <= {0, 1}
+
+
+def test_labels_follow_the_end_of_each_word(ingredients):
+    scenes = Scenes(ingredients, 5, 6.0, 0.02)
+    for index in range(10):
+        _, spans = scenes._place(Stream(5, index))
+        labels, weights = scenes._label(spans)
+        times = (np.arange(len(labels)) + 1) * 0.02
+        for word, end in spans:
+            after = (times >= end) & (times < end + HOLD_S)
+            assert labels[after, word].all()
+        for word in (0, 1):
+            explained = np.zeros(len(times), bool)
+            for w, end in spans:
+                if w == word:
+                    explained |= (times >= end) & (times < end + HOLD_S)
+            assert (labels[:, word] == explained).all()
+        near = np.zeros(len(times), bool)
+        for _, end in spans:
+            near |= (times >= end - DOUBT_S) & (times < end + HOLD_S + DOUBT_S)
+        assert weights[~near].all()
+
+
+def test_what_is_placed_does_not_overlap():
+    """With constant recordings an overlap would show as a higher level."""
+    flat = [np.full(8000, 3277, np.int16)]
+    scenes = Scenes(Ingredients([flat], [np.full(40000, 3277, np.int16)], [], []), 2, 6.0, 0.02)
+    for index in range(10):
+        speech, spans = scenes._place(Stream(2, index))
+        assert np.abs(speech).max() < 10 ** (4.1 / 20)  # level 0 dB, up to 4 dB louder
+        ends = [end for _, end in spans]
+        assert ends == sorted(ends) and all(b - a >= 8000 / 1.28 / 16000 for a, b in zip(ends, ends[1:]))
+
+
+@pytest.mark.parametrize("make", [coloured_noise, hum, chords, lambda d, s: babble(d, [pulse(1.0, 0.3)], s)])
+def test_backgrounds_fill_their_time(make):
+    samples = make(Stream(1, 2), 2.0)
+    assert samples.shape == (32000,) and np.isfinite(samples).all() and 0.99 < np.abs(samples).max() <= 1.01
+    assert np.sqrt(np.mean(samples[-8000:] ** 2)) > 1e-3
+    np.testing.assert_array_equal(samples, make(Stream(1, 2), 2.0))
+
+
+def test_a_room_adds_a_tail_after_the_direct_sound():
+    response = room(Stream(0, 1))
+    click = np.zeros(16000, np.float32)
+    click[100] = 1
+    heard = reverberate(click, response)
+    assert heard.shape == click.shape and np.abs(heard[:100]).max() < 1e-5 and heard[100] == pytest.approx(1, abs=1e-3)
+    assert 0 < np.sum(heard[101:] ** 2) < 4
+
+
+def test_the_bundled_recordings_keep_voices_apart_and_small():
+    for kind in (bundle.WORD, "other"):
+        clips = bundled(kind)
+        speakers = {split: {clip.speaker for clip in clips[split]} for split in SPLITS}
+        assert all(len(s) >= 6 for s in speakers.values())
+        assert not speakers["train"] & speakers["val"] and not speakers["train"] & speakers["test"] and not speakers["val"] & speakers["test"]
+    assert sum(path.stat().st_size for path in bundle.FOLDER.rglob("*.ogg")) < 12e6
+    assert bundle.WORD not in " ".join(clip.text for split in SPLITS for clip in bundled("other")[split])
