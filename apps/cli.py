@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import io
 import os
 import sys
 import traceback
@@ -31,6 +32,11 @@ def main(arguments):
         if debug:
             traceback.print_exc()
         print(f"error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if debug or not _disk_is_full(error):
+            raise
+        print("error: a file could not be written, the disk or a limit is full; make room, then run the command again", file=sys.stderr)
         return 2
 
 
@@ -64,8 +70,30 @@ def _run(arguments):
 
 def _parse(task, verb, arguments):
     options = verb.options if isinstance(verb.options, type) else verb.options(task)
-    return tyro.cli(options, args=arguments, prog=f"python -m apps {task.name} {verb.name}",
-                    description=options.__doc__, config=(tyro.conf.OmitArgPrefixes,))
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(options, args=arguments, prog=f"python -m apps {task.name} {verb.name}",
+                            description=options.__doc__, config=(tyro.conf.OmitArgPrefixes,))
+    except SystemExit as stopped:
+        # a value out of bounds: our one line in place of a box
+        ours = [error for error in _chain(stopped) if isinstance(error, InputError)]
+        if ours:
+            raise ours[0] from None
+        sys.stderr.write(printed.getvalue())
+        raise
+
+
+def _chain(error):
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _disk_is_full(error):
+    """Whether a write failed for want of room, whoever reports it: TensorFlow and the converter have errors of their own."""
+    texts = ("No space left on device", "File too large", "Disk quota exceeded")
+    return any(text in str(part) for part in _chain(error) for text in texts)
 
 
 def quiet_tensorflow():

@@ -107,8 +107,8 @@ class _Run:
         self.step, self.history, self.waited = state["step"], state["history"], state["waited_s"]
         for callback, attributes in zip(self.stateful, state["callbacks"]):
             vars(callback).update(attributes)
-        if (found[0] / "best.weights.h5").is_file():
-            shutil.copy(found[0] / "best.weights.h5", self.best_path)
+        if (found[0] / "best.npz").is_file():
+            shutil.copy(found[0] / "best.npz", self.best_path)
         tqdm.write(f"resuming at step {self.step} of {self.config.steps}")
 
     def _build_metrics(self):
@@ -121,7 +121,7 @@ class _Run:
     @property
     def best_path(self):
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        return self.checkpoints / "best.weights.h5"
+        return self.checkpoints / "best.npz"
 
     def save(self):
         """Writes a checkpoint of this step, whole or not at all, and removes the oldest ones."""
@@ -137,7 +137,7 @@ class _Run:
                      "callbacks": [_simple(vars(callback)) for callback in self.stateful]}
             (new / "state.json").write_text(json.dumps(state), "utf8")
             if self.best_path.is_file():
-                shutil.copy(self.best_path, new / "best.weights.h5")
+                shutil.copy(self.best_path, new / "best.npz")
             os.rename(new, target)
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -185,13 +185,8 @@ class _Run:
         self.history.append(row)
         better = min if self.direction == "min" else max
         if not before or row[self.metric] == better([*before, row[self.metric]]) != better(before):
-            with replacing(self.best_path.with_suffix(".h5")) as temporary:
-                weights = temporary.with_name(temporary.name.replace(".h5", ".weights.h5"))
-                try:
-                    self.model.save_weights(weights)
-                    os.replace(weights, temporary)
-                finally:
-                    weights.unlink(missing_ok=True)
+            with replacing(self.best_path) as temporary:
+                np.savez(temporary, *self.model.get_weights())
         bar.set_postfix({self.metric: f"{row[self.metric]:.4f}"})
         self.callbacks.on_epoch_end(epoch, row)
         self._write_history()
@@ -208,7 +203,8 @@ class _Run:
         if self.history:
             self._write_history()
         if self.best_path.is_file():
-            self.model.load_weights(self.best_path)
+            with np.load(self.best_path, allow_pickle=False) as arrays:
+                self.model.set_weights([arrays[name] for name in arrays.files])
         with replacing(self.folder / "model.keras") as temporary:
             self.model.save(temporary)
 

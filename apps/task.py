@@ -2,11 +2,13 @@
 
 A task's folder holds config.py (Config, SEARCH and TASK; imports nothing heavy, so that `--help` is quick) and functions.py with
   data(config) -> Data
+  builder_arguments(config, data) -> dict                   what zoo.build(config.model, ...) takes
   model(config, data) -> keras.Model, compiled
   assets(data) -> {file name: text}                         what the model needs beside its weights
   export(model, folder, config, data) -> parity figures     a SavedModel and the device folder
   evaluate(folder, config, data) -> metrics                 through the exported files
   headline(metrics) -> [str]                                the result in a few lines
+  card(metrics) -> str                                      the limits that a preset's card states
   report(folder, config, data, metrics) -> [Section]        data is None when only the report is written again
   next_commands(folder, config) -> [str]
 and a function for each verb of its own.

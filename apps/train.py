@@ -10,6 +10,7 @@ from apps import run_folder
 from apps.config import read_json
 from apps.fit import fit, prepare
 from apps.report import Section, write_report
+from zoo import presets
 from zoo.errors import InputError
 
 
@@ -62,6 +63,40 @@ def report_run(task, folder):
     """Writes a finished run's report again."""
     config = run_folder.read_config(folder, task)
     _report(task, Path(folder), config, None)
+
+
+CARD = """# {name}
+
+{summary}
+
+- Model: `zoo.load("{name}")`, the builder {builder}, {weights:,} weights
+- Data: {data}
+- Made by: `python -m apps {task}` with the settings in its config.json; versions in preset.json
+- Licence: Apache-2.0, weights included
+
+## Figures
+
+{figures}
+
+## Limits
+
+{limits}"""
+
+
+def write_preset(task, folder, output):
+    """Makes a preset folder of a finished run."""
+    folder, output = Path(folder), Path(output)
+    config, data, model = open_run(task, folder)
+    metrics = read_json(folder / "metrics.json")
+    functions = task.functions
+    sources = metrics["data"].get("sources") or [["data", metrics["data"]["source"]]]
+    card = CARD.format(
+        name=output.name, summary=task.summary.capitalize() + ".", builder=config.model, weights=model.count_params(), task=task.name,
+        data="; ".join(text for _, text in sources), figures="\n".join(f"- {line}" for line in functions.headline(metrics)), limits=functions.card(metrics))
+    kept = [(name, folder / name) for name in ("config.json", "parity.json", "assets", "device")]
+    presets.save(output, model, builder=config.model, arguments=functions.builder_arguments(config, data), task=task.name, metrics=metrics,
+                 card=card, versions=run_folder.versions(), extra=kept)
+    tqdm.write(f"preset: {output}")
 
 
 def _export(task, model, folder, config, data):

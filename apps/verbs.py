@@ -1,4 +1,4 @@
-"""The verbs that every task has: train, evaluate, export, report, tune."""
+"""The verbs that every task has: train, evaluate, export, report, preset, tune."""
 
 import dataclasses
 import typing
@@ -63,6 +63,18 @@ def _tune_options(task):
     return Tune
 
 
+def _preset_options(task):
+    @dataclasses.dataclass(frozen=True)
+    class Preset:
+        run: Path
+        """run folder, as `train` makes it"""
+        output: Path
+        """folder to write the preset to, such as saved_models/NAME"""
+
+    Preset.__doc__ = "Makes a preset of a finished run: weights, card, figures and device folder, with checksums; `zoo.load` reads it."
+    return Preset
+
+
 def _train(task, options):
     from apps.train import train
     train(task, options.config, options.output)
@@ -83,6 +95,11 @@ def _report(task, options):
     report_run(task, options.run)
 
 
+def _preset(task, options):
+    from apps.train import write_preset
+    write_preset(task, options.run, options.output)
+
+
 def _tune(task, options):
     from apps.tune import tune
     tune(task, options)
@@ -93,4 +110,5 @@ VERBS = {verb.name: verb for verb in (
     Shared("evaluate", _on_run("Measures a run on its test data again, through the exported files, and writes metrics.json."), _evaluate),
     Shared("export", _on_run("Exports a run again: SavedModel, TFLite files, device folder."), _export),
     Shared("report", _on_run("Writes a run's report.html again."), _report),
+    Shared("preset", _preset_options, _preset),
     Shared("tune", _tune_options, _tune))}

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 
 from zoo.errors import InputError
@@ -33,7 +34,7 @@ def save(folder, model, *, builder, arguments, task, metrics, card, versions, ex
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         new = Path(temporary) / folder.name
         new.mkdir()
-        model.save_weights(new / WEIGHTS)
+        (new / WEIGHTS).write_bytes(_weights(model, new / "whole.keras"))
         (new / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf8")
         (new / "card.md").write_text(card, "utf8")
         for name, path in extra:
@@ -46,6 +47,15 @@ def save(folder, model, *, builder, arguments, task, metrics, card, versions, ex
         if folder.exists():
             os.rename(folder, Path(temporary) / "old")
         os.rename(new, folder)
+
+
+def _weights(model, archive):
+    """The bytes of the weights file, by way of a .keras archive: plain HDF5 crashes the process when the disk is full."""
+    model.save(archive)
+    with zipfile.ZipFile(archive) as file:
+        content = file.read(WEIGHTS)
+    archive.unlink()
+    return content
 
 
 def read(folder):

@@ -38,10 +38,15 @@ def data(config):
     return Data(lambda first_step: batches(tokens["train"], config, first_step), validation, corpus, summary)
 
 
+def builder_arguments(config, data):
+    """What `zoo.build` makes the configuration's model from."""
+    return {"vocabulary": len(data.content.vocabulary), "dimensions": config.dimensions, "units": config.units, "depth": config.depth,
+            "dropout": config.dropout, "seed": config.seed}
+
+
 def model(config, data):
     """The configuration's model, compiled: mean nats a character over what is not padding."""
-    network = zoo.build(config.model, vocabulary=len(data.content.vocabulary), dimensions=config.dimensions, units=config.units,
-                        depth=config.depth, dropout=config.dropout, seed=config.seed)
+    network = zoo.build(config.model, **builder_arguments(config, data))
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
     network.compile(optimizer, loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}, metrics={"logits": [Perplexity()]})
     return network
@@ -136,6 +141,11 @@ def headline(metrics):
     lines = [f"{name}: {row['nats_per_character']:.3f} nats a character ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), perplexity {row['perplexity']:.2f}"
              for name, row in metrics["table"].items()]
     return [*lines, f"samples: {', '.join(metrics['samples'][:8])}"]
+
+
+def card(metrics):
+    """The limits that a preset's card states."""
+    return "It writes what looks like its training lines; nothing keeps it from writing a real name or an unpleasant one.\n"
 
 
 def report(folder, config, data, metrics):

@@ -36,7 +36,7 @@ def score_s(config):
     return STRIDE[config.model] * 0.01
 
 
-def builder_arguments(config):
+def builder_arguments(config, data):
     """What `zoo.build` makes the configuration's model from."""
     common = {"num_mels": 40, "channels": config.channels, "dropout": config.dropout, "words": len(config.words), "seed": config.seed}
     if config.model == "tcn_trigger_word":
@@ -92,7 +92,7 @@ def data_from(recordings, config, noises=None):
 
 def model(config, data):
     """The configuration's model, compiled."""
-    network = zoo.build(config.model, **builder_arguments(config))
+    network = zoo.build(config.model, **builder_arguments(config, data))
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
     network.compile(optimizer, loss={"score": keras.losses.BinaryCrossentropy()}, weighted_metrics=[])
     return network
@@ -173,6 +173,12 @@ def headline(metrics):
     for name, missed in test["missed"].items():
         lines.append(f"missed, {name}: {100 * missed['rate']:.1f}% ({100 * missed['interval'][0]:.1f} to {100 * missed['interval'][1]:.1f}; {missed['misses']} of {missed['words']})")
     return lines
+
+
+def card(metrics):
+    """The limits that a preset's card states."""
+    return ("Rendered voices are not people: figures on them say nothing about a real room.\n"
+            if "bundled" in str(metrics["data"]["sources"]) else "") + "The figures are of continuous audio; see metrics.json for the whole curve.\n"
 
 
 def report(folder, config, data, metrics):

@@ -1,0 +1,193 @@
+"""The command line as a person meets it: help, one-line errors, exit codes, nothing half-written."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from apps.cli import main
+from apps.tasks import TASKS
+from apps.verbs import VERBS
+from tests.apps.test_recordings import folder_of, word
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ["--steps", "4", "--steps-per-epoch", "2", "--checkpoint-steps", "2", "--units", "8", "--dimensions", "4", "--batch-size", "8"]
+EVERY_VERB = [(task, verb) for task in TASKS for verb in (*VERBS, *(v.name for v in TASKS[task].verbs))]
+
+
+def run(*arguments, **options):
+    return subprocess.run([sys.executable, "-m", "apps", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, **options)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A run folder of a tiny language model, made by the command."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["language-model", "train", "--output", str(folder), *TINY]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(("task", "verb"), EVERY_VERB)
+def test_every_verb_has_help(task, verb, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([task, verb, "--help"])
+    out = capsys.readouterr().out
+    assert stopped.value.code == 0 and f"python -m apps {task} {verb}" in out
+    if verb in ("train", "tune"):
+        assert "--learning-rate" in out and "(default: " in out
+
+
+def test_help_lists_tasks_and_verbs(capsys):
+    assert main([]) == main(["--help"]) == 0
+    assert "trigger-word" in capsys.readouterr().out
+    assert main(["trigger-word"]) == 0
+    assert "listen" in capsys.readouterr().out
+
+
+def test_help_does_not_load_tensorflow():
+    code = "import sys; sys.argv = ['apps', 'trigger-word', 'train', '--help']\ntry:\n import runpy; runpy.run_module('apps', run_name='__main__')\nexcept SystemExit: pass\nprint('LOADED', 'tensorflow' in sys.modules)"
+    assert "LOADED False" in subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["trigger-wird"], "'trigger-wird' is no task; expected trigger-word"),
+    (["trigger-word", "trian"], "'trian' is no verb of trigger-word; expected train"),
+    (["trigger-word", "train", "--output", "{tmp}/run", "--steps", "0"], "`steps` is 0; expected 1 to"),
+    (["trigger-word", "train", "--output", "{tmp}/run", "--recordings", "{tmp}/nowhere"], "nowhere is no folder; expected a folder of recordings"),
+    (["trigger-word", "train", "--output", "{tmp}/run", "--recordings", "{tmp}/one"], "has 1 recording of 'computer'; expected at least 6"),
+    (["trigger-word", "listen", "--run", "{tmp}/nowhere", "--files", "x.wav"], "nowhere/config.json does not exist; expected a run folder"),
+    (["trigger-word", "evaluate", "--run", "{run}"], "holds a run of the task 'language-model'; expected 'trigger-word'"),
+    (["language-model", "train", "--output", "{tmp}/run", "--text", "{tmp}/nowhere.txt"], "nowhere.txt does not exist; expected a text file"),
+    (["language-model", "train", "--output", "{tmp}/run", "--text", "{tmp}/short.txt"], "has 2 distinct lines; expected at least 30"),
+    (["language-model", "train", "--output", "{tmp}"], "has files in it but no config.json; expected a new folder or a run"),
+    (["language-model", "train", "--output", "{tmp}/short.txt"], "short.txt is a file; expected a folder"),
+    (["language-model", "train", "--output", "{run}", "--units", "9"], "holds a run with"),
+    (["language-model", "sample", "--run", "{run}", "--temperature", "0"], "`temperature` is 0.0; expected a number above 0"),
+    (["language-model", "sample", "--run", "{run}", "--prefix", "7"], "`prefix` has '7', which the model has never seen"),
+    (["language-model", "tune", "--output", "{tmp}/t", "--worker", "a", "--oracle", "nonsense"], "`oracle` is 'nonsense'; expected HOST:PORT")])
+def test_mistakes_end_in_one_line_and_exit_code_2(finished, tmp_path, capsys, arguments, words):
+    folder_of(tmp_path / "one", 1)
+    (tmp_path / "short.txt").write_text("one\ntwo\n")
+    arguments = [a.replace("{tmp}", str(tmp_path)).replace("{run}", str(finished)) for a in arguments]
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.strip().count("\n") == 0 and "Traceback" not in error
+
+
+def test_options_that_do_not_exist_are_explained(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["trigger-word", "train", "--output", "x", "--stepps", "3"])
+    assert stopped.value.code == 2
+    assert "--stepps" in capsys.readouterr().err
+
+
+def test_an_unknown_key_in_a_runs_config_is_named(finished, tmp_path, capsys):
+    config = json.loads((finished / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "unit": 3}))
+    assert main(["language-model", "sample", "--run", str(tmp_path)]) == 2
+    assert "config.json has the unknown key 'unit'; expected fields such as units" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_says_so(finished, tmp_path, capsys):
+    (tmp_path / "config.json").write_text((finished / "config.json").read_text())
+    assert main(["language-model", "export", "--run", str(tmp_path)]) == 2
+    assert "has no model.keras: its training was not finished" in capsys.readouterr().err
+
+
+def test_the_run_folder_holds_what_it_should(finished):
+    for name in ("config.json", "history.csv", "metrics.json", "report.html", "model.keras", "environment.json", "assets/vocabulary.json",
+                 "device/manifest.json", "device/model.tflite", "device/model_int8.tflite", "saved_model/saved_model.pb", "logs", "checkpoints"):
+        assert (finished / name).exists(), name
+    report = (finished / "report.html").read_text()
+    assert "Content-Security-Policy" in report and "<svg" in report and "http://" not in report.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "")
+    assert not list(finished.rglob(".*"))
+
+
+def test_samples_are_written_and_repeatable(finished, capsys):
+    outputs = []
+    for _ in range(2):
+        assert main(["language-model", "sample", "--run", str(finished), "--count", "3", "--seed", "5", "--prefix", "an"]) == 0
+        outputs.append(capsys.readouterr().out)
+    lines = outputs[0].splitlines()
+    assert outputs[0] == outputs[1] and len(lines) == 3 and all(line.startswith("an") for line in lines)
+
+
+def test_the_same_command_again_changes_nothing_and_report_and_preset_follow(finished, tmp_path, capsys):
+    import zoo
+    before = (finished / "history.csv").read_bytes()
+    assert main(["language-model", "train", "--output", str(finished), *TINY]) == 0
+    assert (finished / "history.csv").read_bytes() == before
+    (finished / "report.html").unlink()
+    assert main(["language-model", "report", "--run", str(finished)]) == 0 and (finished / "report.html").is_file()
+    assert main(["language-model", "evaluate", "--run", str(finished)]) == 0
+    assert main(["language-model", "preset", "--run", str(finished), "--output", str(tmp_path / "tiny")]) == 0
+    assert zoo.load(tmp_path / "tiny").count_params() > 0
+    card = (tmp_path / "tiny" / "card.md").read_text()
+    assert "nats a character" in card and "## Limits" in card
+
+
+def test_a_full_disk_ends_in_one_line_and_keeps_the_good_files(finished, tmp_path):
+    """RLIMIT_FSIZE stands for a full disk: no file may grow beyond it."""
+    import shutil
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    good = {path: path.read_bytes() for path in (folder / "device").iterdir()}
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+    result = run("language-model", "export", "--run", folder, preexec_fn=small_files, env={**__import__("os").environ, "TMPDIR": "/dev/shm"})
+    assert result.returncode == 2, result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ") and "Traceback" not in result.stderr
+    assert {path: path.read_bytes() for path in (folder / "device").iterdir()} == good
+    assert not list(folder.glob(".*"))
+
+
+def test_a_full_disk_while_training_keeps_the_last_checkpoint(tmp_path):
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    result = run("language-model", "train", "--output", tmp_path / "run", *TINY, "--units", "64", preexec_fn=small_files)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+    left = list((tmp_path / "run").rglob("*.npz")) + list((tmp_path / "run").rglob("*.keras"))
+    assert not left and not list((tmp_path / "run" / "checkpoints").glob(".new*"))
+
+
+def test_debug_shows_where_it_happened():
+    result = run("trigger-word", "train", "--output", "/dev/null/x", "--debug")
+    assert result.returncode == 2 and "Traceback" in result.stderr
+
+
+def test_an_interrupt_says_how_to_go_on(tmp_path):
+    import signal
+    process = subprocess.Popen([sys.executable, "-m", "apps", "language-model", "train", "--output", str(tmp_path / "run"), "--steps", "100000"],
+                               cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "the same command goes on from the last checkpoint" in error and "Traceback" not in error
+    assert list((tmp_path / "run" / "checkpoints").glob("step_*"))
+
+
+def test_one_word_is_trained_from_a_folder_end_to_end(tmp_path, capsys):
+    """Two hundred lines of README in one test: recordings in, a device folder out that the runtime reads."""
+    from tflite.runtime import Detector
+    folder_of(tmp_path / "hello", 8)
+    folder_of(tmp_path / "speech", 8, names="other_{:03d}")
+    options = ["--recordings", tmp_path / "hello", "--negatives", tmp_path / "speech", "--words", "hello", "--steps", "2", "--channels", "8",
+               "--blocks", "1", "--batch-size", "2", "--scene-s", "2", "--output", tmp_path / "run"]
+    assert main(["trigger-word", "train", *map(str, options)]) == 0
+    out = capsys.readouterr()
+    assert "speakers unknown" in (tmp_path / "run" / "report.html").read_text()
+    assert "next:" in out.out + out.err
+    detector = Detector(tmp_path / "run" / "device")
+    assert detector.words == ["hello"] and detector.scores(word())[1].shape[1] == 1
+    assert main(["trigger-word", "listen", "--run", str(tmp_path / "run"), "--files", str(tmp_path / "hello" / "take_000.wav")]) == 0
