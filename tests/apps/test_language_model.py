@@ -1,0 +1,122 @@
+"""The language model learns a toy language, writes the same text everywhere, and is scored honestly."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from apps.language_model import functions
+from apps.language_model.config import TASK, Config
+from apps.language_model.corpus import batches, read_corpus
+from apps.language_model.generation import TextSampler
+from apps.train import train
+from tflite.runtime import Generator, InputError
+from zoo.metrics.language import Perplexity
+
+ABC = "abcdefgh"
+
+
+@pytest.fixture(scope="session")
+def cycle(tmp_path_factory):
+    """A run on lines that walk through the alphabet from anywhere: after a comes b, after h comes a."""
+    folder = tmp_path_factory.mktemp("cycle")
+    lines = [(ABC * 4)[start:start + length] for start in range(8) for length in range(6, 18)]
+    (folder / "cycle.txt").write_text("\n".join(lines))
+    config = Config(text=folder / "cycle.txt", model="lstm_language_model", units=24, dimensions=8, steps=150, steps_per_epoch=50, batch_size=16, learning_rate=0.02,
+                    dropout=0.0)
+    train(TASK, config, folder / "run")
+    return folder / "run", config
+
+
+def test_the_toy_language_is_learnt(cycle):
+    folder, config = cycle
+    generator = Generator(folder / "device")
+    right = total = 0
+    for index in range(20):
+        text = generator.sample(seed=1, index=index, prefix="ab")
+        right += sum(b == ABC[(ABC.index(a) + 1) % 8] for a, b in zip(text, text[1:]))
+        total += len(text) - 1
+    assert right / total > 0.97
+    metrics = functions.evaluate(folder, config, functions.data(config))
+    rates = {name: row["nats_per_character"] for name, row in metrics["table"].items()}
+    assert rates["lstm_language_model, float file"] < 0.5 * rates["1-gram counts, add 0.1"]
+
+
+def test_keras_the_saved_model_and_the_file_write_the_same_texts(cycle):
+    folder, config = cycle
+    data = functions.data(config)
+    model = functions.model(config, data)
+    import keras
+    model.set_weights(keras.saving.load_model(folder / "model.keras", compile=False).get_weights())
+    sampler = TextSampler(model, list(data.content.vocabulary), config.max_length)
+    generator = Generator(folder / "device")
+    loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    for options in ({"temperature": 1.0, "top_k": 0, "top_p": 1.0}, {"temperature": 1.7, "top_k": 4, "top_p": 0.95}):
+        live = sampler.texts(seed=9, first=5, count=25, **options)
+        filed = [generator.sample(9, 5 + i, max_length=config.max_length, **options) for i in range(25)]
+        saved = loaded(seed=tf.constant(9), first=tf.constant(5), count=tf.constant(25), temperature=tf.constant(options["temperature"]),
+                       top_k=tf.constant(options["top_k"]), top_p=tf.constant(options["top_p"]))["text"].numpy()
+        assert live == filed == [text.decode() for text in saved]
+        assert len(set(live)) > 5
+
+
+def test_text_is_yielded_while_it_is_made(cycle):
+    stream = Generator(cycle[0] / "device").stream(seed=1, prefix="ab")
+    assert next(stream) == "a" and next(stream) == "b"
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"prefix": "Z"}, "`prefix` has 'Z', which the model has never seen; it knows abcdefgh"), ({"temperature": float("nan")}, "`temperature` is nan"),
+    ({"top_p": 0}, "`top_p` is 0")])
+def test_wrong_options_are_refused(cycle, options, words):
+    with pytest.raises(InputError, match=words):
+        Generator(cycle[0] / "device").sample(**options)
+
+
+def test_lines_are_distinct_and_on_one_side_only(tmp_path):
+    (tmp_path / "x.txt").write_text("\n".join(f"word{i % 300}" for i in range(400)))
+    corpus = read_corpus(Config(text=tmp_path / "x.txt"))
+    train_lines, val, test = (set(corpus.lines[split]) for split in ("train", "val", "test"))
+    assert not train_lines & val and not train_lines & test and not val & test
+    assert len(train_lines) + len(val) + len(test) == 300 and corpus.duplicates == 100
+    assert 0.05 < len(test) / 300 < 0.2
+
+
+def test_tokens_begin_and_end_with_the_boundary():
+    corpus = read_corpus(Config())
+    row = corpus.tokens(["anna"], 8)[0]
+    assert row[0] == row[5] == 1 and list(row[6:]) == [0, 0] and "".join(corpus.vocabulary[i] for i in row[1:5]) == "anna"
+
+
+def test_batches_go_on_from_any_step_and_visit_every_line_once_an_epoch():
+    config, tokens = Config(batch_size=8), np.arange(64)[:, None] * np.ones((1, 3), int)
+    stream, later = batches(tokens, config, 0), batches(tokens, config, 13)
+    seen = [next(stream) for _ in range(16)]
+    np.testing.assert_array_equal(seen[13][0], next(later)[0])
+    for epoch in (seen[:8], seen[8:]):
+        assert sorted(np.concatenate([x[:, 0] for x, _ in epoch])) == list(range(64))
+    assert (seen[0][0] != seen[8][0]).any()
+
+
+def test_long_lines_are_refused(tmp_path):
+    (tmp_path / "x.txt").write_text("\n".join(["a" * 200] + [f"w{i}" for i in range(50)]))
+    with pytest.raises(zoo.InputError, match="has 200 characters .* expected at most 64. Give --max-length"):
+        read_corpus(Config(text=tmp_path / "x.txt"))
+
+
+def test_perplexity_is_the_inverse_geometric_mean_of_the_probabilities():
+    metric = Perplexity()
+    probabilities = np.array([[[0.0001, 0.5, 0.4999], [0.0001, 0.0999, 0.9], [0.2, 0.3, 0.5]]])
+    metric.update_state(np.array([[1, 2, 0]]), np.log(probabilities))
+    assert float(metric.result()) == pytest.approx((0.5 * 0.9) ** -0.5, rel=1e-5)
+
+
+def test_ngram_baselines_sum_to_one_and_learn():
+    train_tokens = np.array([[1, 2, 3, 1], [1, 2, 3, 1], [1, 2, 2, 1]])
+    nats = functions.ngram_nats(train_tokens, [np.array([1, 2, 3, 1])], 2, 4)
+    assert nats == pytest.approx(-np.log([3.1 / 3.3, 2.1 / 4.3, 2.1 / 2.3]))
+
+
+def test_the_public_names_are_read(mirror):
+    corpus = read_corpus(Config(dataset="names"))
+    assert corpus.duplicates == 32033 - 29494 and len(corpus.vocabulary) == 28
