@@ -80,6 +80,7 @@ class _Run:
         self.stateful = [self.stopping, *callbacks]
         self.callbacks = keras.callbacks.CallbackList([*self.stateful, board], model=model)
         self.step, self.history, self.waited = 0, [], 0.0
+        self.sums = {}  # of the logs of this epoch's steps: train_on_batch gives each step's own
 
     def variables(self):
         """Every variable by its place, which is the same in the next process; names are not."""
@@ -105,6 +106,7 @@ class _Run:
             for name, variable in variables.items():
                 variable.assign(arrays[name])
         self.step, self.history, self.waited = state["step"], state["history"], state["waited_s"]
+        self.sums = state["sums"]
         for callback, attributes in zip(self.stateful, state["callbacks"]):
             vars(callback).update(attributes)
         if (found[0] / "best.npz").is_file():
@@ -133,7 +135,7 @@ class _Run:
         try:
             arrays = {name: np.asarray(v) for name, v in self.variables().items()}
             np.savez(new / "variables.npz", **arrays)
-            state = {"step": self.step, "history": self.history, "waited_s": self.waited,
+            state = {"step": self.step, "history": self.history, "waited_s": self.waited, "sums": self.sums,
                      "callbacks": [_simple(vars(callback)) for callback in self.stateful]}
             (new / "state.json").write_text(json.dumps(state), "utf8")
             if self.best_path.is_file():
@@ -151,23 +153,25 @@ class _Run:
         for leftover in self.checkpoints.glob(".new.*"):
             shutil.rmtree(leftover, ignore_errors=True)
         batches = iter(self.data.train(self.step))
-        logs, bar = {}, tqdm(total=config.steps, initial=self.step, desc="training", unit="step")
+        bar = tqdm(total=config.steps, initial=self.step, desc="training", unit="step")
         with bar:
             while not self._ended():
                 epoch, position = divmod(self.step, config.steps_per_epoch)
                 if position == 0:
-                    self.model.reset_metrics()
+                    self.sums = {}
                     self.callbacks.on_epoch_begin(epoch)
                 asked = time.perf_counter()
                 batch = next(batches)
                 self.waited += time.perf_counter() - asked
                 self.callbacks.on_train_batch_begin(position)
                 logs = self.model.train_on_batch(*_with_weights(batch), return_dict=True)
+                for name, value in logs.items():
+                    self.sums[name] = self.sums.get(name, 0.0) + float(value)
                 self.callbacks.on_train_batch_end(position, logs)
                 self.step += 1
                 bar.update()
                 if self.step % config.steps_per_epoch == 0 or self.step == config.steps:
-                    self._end_epoch(epoch, logs, bar)
+                    self._end_epoch(epoch, position + 1, bar)
                 if self.step % config.checkpoint_steps == 0:
                     self.save()
         self.save()
@@ -175,8 +179,8 @@ class _Run:
     def _ended(self):
         return self.step >= self.config.steps or bool(self.stopping.stopped_epoch)
 
-    def _end_epoch(self, epoch, logs, bar):
-        row = {"step": self.step, **{name: float(value) for name, value in logs.items()}}
+    def _end_epoch(self, epoch, steps, bar):
+        row = {"step": self.step, **{name: total / steps for name, total in self.sums.items()}}
         if not math.isfinite(row["loss"]):
             raise InputError(f"the loss is {row['loss']} at step {self.step}; expected a number. Lower --learning-rate, or use --precision float32.")
         found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True)

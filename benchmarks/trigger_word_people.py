@@ -131,7 +131,7 @@ def table(curve, shipped):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="folder for the folds' runs and people.json")
-    parser.add_argument("--steps", type=int, default=4000, help="training steps of each fold (default: 4000)")
+    parser.add_argument("--steps", type=int, default=5000, help="training steps of each fold (default: 5000)")
     parser.add_argument("--model", default="tcn_trigger_word", help="builder (default: tcn_trigger_word)")
     options = parser.parse_args()
     config = Config(steps=options.steps, steps_per_epoch=500, model=options.model, target_false_accepts_per_hour=0.5, rendered_hours=0.0)

@@ -72,7 +72,7 @@ def _manner(draw, voice, take):
 
 
 def _trim(samples, margin_s):
-    start, end = speech_span(samples)
+    start, end = speech_span(samples, pause_s=1.0)  # a sentence has pauses
     margin = int(16000 * margin_s)
     return samples[max(0, start - margin):end + margin]
 
