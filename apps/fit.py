@@ -134,7 +134,7 @@ class _Run:
         new = Path(tempfile.mkdtemp(prefix=".new.", dir=self.checkpoints))
         try:
             arrays = {name: np.asarray(v) for name, v in self.variables().items()}
-            np.savez(new / "variables.npz", **arrays)
+            _write_arrays(new / "variables.npz", arrays)
             state = {"step": self.step, "history": self.history, "waited_s": self.waited, "sums": self.sums,
                      "callbacks": [_simple(vars(callback)) for callback in self.stateful]}
             (new / "state.json").write_text(json.dumps(state), "utf8")
@@ -190,7 +190,7 @@ class _Run:
         better = min if self.direction == "min" else max
         if not before or row[self.metric] == better([*before, row[self.metric]]) != better(before):
             with replacing(self.best_path) as temporary:
-                np.savez(temporary, *self.model.get_weights())
+                _write_arrays(temporary, {f"{index:04d}": array for index, array in enumerate(self.model.get_weights())})
         bar.set_postfix({self.metric: f"{row[self.metric]:.4f}"})
         self.callbacks.on_epoch_end(epoch, row)
         self._write_history()
@@ -211,6 +211,13 @@ class _Run:
                 self.model.set_weights([arrays[name] for name in arrays.files])
         with replacing(self.folder / "model.keras") as temporary:
             self.model.save(temporary)
+
+
+def _write_arrays(path, arrays):
+    """Writes an .npz by way of memory: a zip file on a full disk complains again when it is collected."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    path.write_bytes(buffer.getvalue())
 
 
 def _with_weights(batch):

@@ -69,7 +69,8 @@ def export(network, folder, config, data):
     recorded = [record_steps(step, states, row, "logits") for row in sequences]
     float_file, int8_file = convert(step), convert(step, [given for inputs, _ in recorded for given in inputs])
     write_device_folder(
-        folder / "device", step, states, float_file=float_file, int8_file=int8_file, notices={},
+        folder / "device", step, states, float_file=float_file, int8_file=int8_file,
+        notices={"NOTICE.md": f"# Notices\n\nTrained with Sequence Zoo, under the Apache License 2.0, on {corpus.source}.\n"},
         description={"kind": "generator", "name": corpus.source, "vocabulary": list(corpus.vocabulary)},
         readme="# A character language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n")
     expected = np.concatenate([logits for _, logits in recorded])

@@ -20,6 +20,16 @@ manifest.json has all that another runtime needs: docs/devices.md of Sequence Zo
 model.tflite is float32, model_int8.tflite has int8 weights and activations; both take and give float32.
 """
 
+NOTICE = """# Notices
+
+The model files were trained with Sequence Zoo, under the Apache License 2.0, on:
+
+{sources}
+
+The licences of recordings bind those who pass the recordings on; the model files hold none of them. The bundled and rendered
+recordings were spoken by espeak-ng, flite and festival; no part of those programs is in this folder.
+"""
+
 
 def calibration_streams(recordings, ingredients, config, seconds=40.0):
     """Streams that show the network all it will meet: words and other speech, clean and in noise; float32 arrays."""
@@ -32,7 +42,7 @@ def calibration_streams(recordings, ingredients, config, seconds=40.0):
             evaluation.in_noise(other, noises, 5.0, 4).samples[:cut], np.zeros(5 * 16000, np.float32)]
 
 
-def export(network, folder, config, layer, streams):
+def export(network, folder, config, layer, streams, sources):
     """Writes folder/saved_model and folder/device; returns how far each is from Keras, over the calibration streams."""
     step, states = to_step_model(network, config.frames_per_step)
     frames = [np.asarray(layer(stream[None]))[0] for stream in streams]
@@ -46,7 +56,8 @@ def export(network, folder, config, layer, streams):
         "words": [{"word": word, "threshold": 0.5, "smoothing": 1, "refractory_s": 1.0, "rearm_below": 0.25, "rearm_s": 0.2} for word in config.words]}
     write_device_folder(
         folder / "device", step, states, float_file=float_file, int8_file=int8_file, description=description,
-        readme=README.format(words=", ".join(map(repr, config.words))), notices={})
+        readme=README.format(words=", ".join(map(repr, config.words))),
+        notices={"NOTICE.md": NOTICE.format(sources="\n".join(f"- {text}" for _, text in sources))})
     _save_model(network, layer, folder / "saved_model")
     return _parity(network, layer, folder, frames, recorded, float_file, int8_file)
 

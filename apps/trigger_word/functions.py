@@ -110,7 +110,7 @@ def export(network, folder, config, data):
     held_out = streams(recordings, ingredients["val"], config, "val", STREAM_SEEDS["val"])
     found = calibrate(network, data.validation, held_out, layer, score_s(config), config.target_false_accepts_per_hour)
     write_json(folder / "calibration.json", found)
-    return device.export(network, folder, config, layer, device.calibration_streams(recordings, ingredients, config))
+    return device.export(network, folder, config, layer, device.calibration_streams(recordings, ingredients, config), recordings.sources)
 
 
 def evaluate(folder, config, data):

@@ -36,7 +36,7 @@ RULES = st.builds(
 @given(rules=st.lists(RULES, min_size=1, max_size=3), data=st.data())
 def test_any_chunking_fires_as_the_plain_rule_does(rules, data):
     time = data.draw(st.integers(1, 60))
-    values = st.sampled_from([0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.95, 1.0])
+    values = st.sampled_from([0.0, 0.125, 0.1875, 0.375, 0.5, 0.75, 0.9375, 1.0])
     scores = data.draw(hnp.arrays(np.float32, (time, len(rules)), elements=values))
     cuts = sorted(data.draw(st.sets(st.integers(0, time), max_size=6)) | {0, time})
     firing, fired = Firing(rules, 0.05), []
