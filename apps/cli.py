@@ -36,7 +36,10 @@ def main(arguments):
     except Exception as error:
         if debug or not _disk_is_full(error):
             raise
-        print("error: a file could not be written, the disk or a limit is full; make room, then run the command again", file=sys.stderr)
+        print(
+            "error: a file could not be written, the disk or a limit is full; make room, then run the command again",
+            file=sys.stderr,
+        )
         return 2
 
 
@@ -53,7 +56,9 @@ def _run(arguments):
         return 0
     task = TASKS.get(arguments[0])
     if task is None:
-        raise InputError(f"{arguments[0]!r} is no task; expected {_nearest(arguments[0], TASKS)}. `python -m apps --help` shows all.")
+        raise InputError(
+            f"{arguments[0]!r} is no task; expected {_nearest(arguments[0], TASKS)}. `python -m apps --help` shows all."
+        )
     verbs = {**VERBS, **{verb.name: verb for verb in task.verbs}}
     if len(arguments) == 1 or arguments[1] in ("-h", "--help"):
         print(_task_overview(task, verbs))
@@ -73,8 +78,13 @@ def _parse(task, verb, arguments):
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            return tyro.cli(options, args=arguments, prog=f"python -m apps {task.name} {verb.name}",
-                            description=options.__doc__, config=(tyro.conf.OmitArgPrefixes,))
+            return tyro.cli(
+                options,
+                args=arguments,
+                prog=f"python -m apps {task.name} {verb.name}",
+                description=options.__doc__,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
     except SystemExit as stopped:
         # a value out of bounds: our one line in place of a box
         ours = [error for error in _chain(stopped) if isinstance(error, InputError)]
@@ -109,18 +119,26 @@ def _nearest(name, known):
 def _overview():
     width = max(map(len, TASKS))
     lines = [f"  {name.ljust(width)}  {task.summary}" for name, task in TASKS.items()]
-    return "\n".join([
-        "usage: python -m apps TASK VERB [options]   (--debug shows tracebacks)", "", "tasks:", *lines, "",
-        "`python -m apps TASK --help` shows a task's verbs, `python -m apps TASK VERB --help` a verb's options."])
+    return "\n".join(
+        [
+            "usage: python -m apps TASK VERB [options]   (--debug shows tracebacks)",
+            "",
+            "tasks:",
+            *lines,
+            "",
+            "`python -m apps TASK --help` shows a task's verbs, `python -m apps TASK VERB --help` a verb's options.",
+        ]
+    )
 
 
 def _task_overview(task, verbs):
     width = max(map(len, verbs))
     lines = [f"  {name.ljust(width)}  {_summary(task, verb)}" for name, verb in verbs.items()]
-    return "\n".join([f"usage: python -m apps {task.name} VERB [options]", "", f"{task.name}: {task.summary}", "", "verbs:", *lines])
+    return "\n".join(
+        [f"usage: python -m apps {task.name} VERB [options]", "", f"{task.name}: {task.summary}", "", "verbs:", *lines]
+    )
 
 
 def _summary(task, verb):
     options = verb.options if isinstance(verb.options, type) else verb.options(task)
     return options.__doc__.strip().split("\n")[0]
-

@@ -70,10 +70,12 @@ def _fits(value, kind):
 
 def to_json(config):
     """The fields as a JSON-able dictionary; paths become strings."""
+
     def plain(value):
         if isinstance(value, Path):
             return str(value)
         return [plain(item) for item in value] if isinstance(value, (tuple, list)) else value
+
     return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
@@ -85,7 +87,9 @@ def from_json(kind, values, where):
     for key in values:
         if key not in hints:
             near = difflib.get_close_matches(key, hints) or sorted(hints)
-            raise InputError(f"{where} has the unknown key {key!r}; expected fields such as {', '.join(near[:6])}. Remove or rename it.")
+            raise InputError(
+                f"{where} has the unknown key {key!r}; expected fields such as {', '.join(near[:6])}. Remove or rename it."
+            )
     try:
         return kind(**{key: _typed(value, hints[key]) for key, value in values.items()})
     except (TypeError, ValueError) as error:

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from apps.run_folder import replacing, write_text
+from apps.run_folder import replacing, write_json, write_text
 from zoo.errors import InputError
 
 KEPT = 2
@@ -54,8 +54,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 def fit(model, data, config, objective, folder, callbacks=()):
     """Trains until config.steps, or until patience runs out, and leaves the best weights in the model.
 
-    model: compiled. objective: (validation metric, 'min' or 'max'). folder: the run folder; it gets history.csv, checkpoints/,
-    logs/ and model.keras. callbacks: further Keras callbacks (their simple attributes are part of a checkpoint).
+    model: compiled. objective: (validation metric, 'min' or 'max'). folder: the run folder; it gets history.csv, timing.json,
+    checkpoints/, logs/ and model.keras. callbacks: further Keras callbacks (their simple attributes are part of a checkpoint).
     Returns the history, a list of dictionaries.
     """
     folder = Path(folder)
@@ -79,7 +79,8 @@ class _Run:
         board = keras.callbacks.TensorBoard(folder / "logs", write_graph=False)
         self.stateful = [self.stopping, *callbacks]
         self.callbacks = keras.callbacks.CallbackList([*self.stateful, board], model=model)
-        self.step, self.history, self.waited = 0, [], 0.0
+        self.step, self.history = 0, []
+        self.timing = {"seconds": 0.0, "waited_for_data_s": 0.0, "cpu_s": 0.0}  # of the training steps, validation left out
         self.sums = {}  # of the logs of this epoch's steps: train_on_batch gives each step's own
 
     def variables(self):
@@ -105,8 +106,7 @@ class _Run:
                 raise InputError(f"{found[0]} belongs to another model; give another --output, or remove {self.checkpoints}.")
             for name, variable in variables.items():
                 variable.assign(arrays[name])
-        self.step, self.history, self.waited = state["step"], state["history"], state["waited_s"]
-        self.sums = state["sums"]
+        self.step, self.history, self.timing, self.sums = (state[key] for key in ("step", "history", "timing", "sums"))
         for callback, attributes in zip(self.stateful, state["callbacks"]):
             vars(callback).update(attributes)
         if (found[0] / "best.npz").is_file():
@@ -135,8 +135,13 @@ class _Run:
         try:
             arrays = {name: np.asarray(v) for name, v in self.variables().items()}
             _write_arrays(new / "variables.npz", arrays)
-            state = {"step": self.step, "history": self.history, "waited_s": self.waited, "sums": self.sums,
-                     "callbacks": [_simple(vars(callback)) for callback in self.stateful]}
+            state = {
+                "step": self.step,
+                "history": self.history,
+                "timing": self.timing,
+                "sums": self.sums,
+                "callbacks": [_simple(vars(callback)) for callback in self.stateful],
+            }
             (new / "state.json").write_text(json.dumps(state), "utf8")
             if self.best_path.is_file():
                 shutil.copy(self.best_path, new / "best.npz")
@@ -160,11 +165,13 @@ class _Run:
                 if position == 0:
                     self.sums = {}
                     self.callbacks.on_epoch_begin(epoch)
-                asked = time.perf_counter()
+                began, cpu = time.perf_counter(), time.process_time()
                 batch = next(batches)
-                self.waited += time.perf_counter() - asked
+                self.timing["waited_for_data_s"] += time.perf_counter() - began
                 self.callbacks.on_train_batch_begin(position)
                 logs = self.model.train_on_batch(*_with_weights(batch), return_dict=True)
+                self.timing["seconds"] += time.perf_counter() - began
+                self.timing["cpu_s"] += time.process_time() - cpu
                 for name, value in logs.items():
                     self.sums[name] = self.sums.get(name, 0.0) + float(value)
                 self.callbacks.on_train_batch_end(position, logs)
@@ -182,7 +189,9 @@ class _Run:
     def _end_epoch(self, epoch, steps, bar):
         row = {"step": self.step, **{name: total / steps for name, total in self.sums.items()}}
         if not math.isfinite(row["loss"]):
-            raise InputError(f"the loss is {row['loss']} at step {self.step}; expected a number. Lower --learning-rate, or use --precision float32.")
+            raise InputError(
+                f"the loss is {row['loss']} at step {self.step}; expected a number. Lower --learning-rate, or use --precision float32."
+            )
         found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True)
         row.update({f"val_{name}": float(value) for name, value in found.items()})
         before = [past[self.metric] for past in self.history]
@@ -209,6 +218,7 @@ class _Run:
         if self.best_path.is_file():
             with np.load(self.best_path, allow_pickle=False) as arrays:
                 self.model.set_weights([arrays[name] for name in arrays.files])
+        write_json(self.folder / "timing.json", self.timing)
         with replacing(self.folder / "model.keras") as temporary:
             self.model.save(temporary)
 

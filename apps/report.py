@@ -41,32 +41,60 @@ class Section:
 def figure(width=9.0, height=3.2, panels=1, ratios=None):
     """A matplotlib figure and its axes, drawn for both backgrounds: transparent, grey frames."""
     import matplotlib
+
     matplotlib.use("svg")
     from matplotlib import pyplot
-    pyplot.rcParams.update({
-        "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10, "text.color": GREY, "axes.labelcolor": GREY,
-        "axes.edgecolor": GREY, "xtick.color": GREY, "ytick.color": GREY, "axes.spines.top": False, "axes.spines.right": False,
-        "figure.facecolor": "none", "axes.facecolor": "none", "legend.frameon": False, "svg.hashsalt": "sequence-zoo"})
-    drawing, axes = pyplot.subplots(panels, 1, figsize=(width, height), sharex=panels > 1, layout="constrained",
-                                    gridspec_kw={"height_ratios": ratios} if ratios else None)
+
+    pyplot.rcParams.update(
+        {
+            "svg.fonttype": "none",
+            "font.family": "sans-serif",
+            "font.size": 10,
+            "text.color": GREY,
+            "axes.labelcolor": GREY,
+            "axes.edgecolor": GREY,
+            "xtick.color": GREY,
+            "ytick.color": GREY,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "legend.frameon": False,
+            "svg.hashsalt": "sequence-zoo",
+        }
+    )
+    drawing, axes = pyplot.subplots(
+        panels,
+        1,
+        figsize=(width, height),
+        sharex=panels > 1,
+        layout="constrained",
+        gridspec_kw={"height_ratios": ratios} if ratios else None,
+    )
     return drawing, axes
 
 
 def svg(drawing):
     """The figure as inline SVG; closes it."""
     from matplotlib import pyplot
+
     buffer = io.StringIO()
     drawing.savefig(buffer, format="svg", metadata={"Date": None})
     pyplot.close(drawing)
     text = buffer.getvalue()
-    return text[text.index("<svg"):]
+    return text[text.index("<svg") :]
 
 
 def history_figure(rows, metrics):
     """Training curves: one line for each of the history's columns."""
     drawing, axes = figure(height=2.8)
     for colour, metric in zip(COLOURS, metrics):
-        axes.plot([row["step"] for row in rows], [row[metric] for row in rows], color=colour, label=metric.replace("val_", "validation "))
+        axes.plot(
+            [row["step"] for row in rows],
+            [row[metric] for row in rows],
+            color=colour,
+            label=metric.replace("val_", "validation "),
+        )
     axes.set_xlabel("step")
     axes.legend()
     return svg(drawing)
@@ -75,14 +103,17 @@ def history_figure(rows, metrics):
 def write_report(path, title, sections):
     """Writes the report whole or not at all."""
     body = "\n".join(_section(section) for section in sections)
-    write_text(path, f"""<!DOCTYPE html>
+    write_text(
+        path,
+        f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>{html.escape(title)}</title><style>{STYLE}</style></head>
 <body><h1>{html.escape(title)}</h1>
 {body}
 </body></html>
-""")
+""",
+    )
 
 
 def _section(section):
@@ -94,8 +125,10 @@ def _section(section):
         parts += ["<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in row) + "</tr>" for row in rows]
         parts.append("</tbody></table>")
     for picture, caption in section.figures:
-        parts.append(f"<figure role=\"img\" aria-label=\"{html.escape(caption, quote=True)}\">{picture}<figcaption>{html.escape(caption)}</figcaption></figure>")
+        parts.append(
+            f'<figure role="img" aria-label="{html.escape(caption, quote=True)}">{picture}<figcaption>{html.escape(caption)}</figcaption></figure>'
+        )
     if section.code:
         parts.append(f"<pre>{html.escape(section.code)}</pre>")
-    parts += [f"<p class=\"note\">{html.escape(line)}</p>" for line in section.note.splitlines()]
+    parts += [f'<p class="note">{html.escape(line)}</p>' for line in section.note.splitlines()]
     return f"<section>{''.join(parts)}</section>"

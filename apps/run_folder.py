@@ -52,8 +52,10 @@ def start(folder, task, config):
         changed = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
         if changed:
             key = changed[0]
-            raise InputError(f"{folder} holds a run with `{key}` {found.get(key)!r}, now it is {wanted.get(key)!r}; "
-                             "give the same options to resume, or another --output.")
+            raise InputError(
+                f"{folder} holds a run with `{key}` {found.get(key)!r}, now it is {wanted.get(key)!r}; "
+                "give the same options to resume, or another --output."
+            )
     elif folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"{folder} has files in it but no config.json; expected a new folder or a run. Give another --output.")
     else:
@@ -74,7 +76,17 @@ def read_config(folder, task):
 def versions():
     """Versions of the packages that decide about results."""
     found = {"python": platform.python_version()}
-    for package in ("tensorflow", "keras", "numpy", "ai-edge-litert", "tflite-runtime", "soundfile", "soxr", "scipy", "keras-tuner"):
+    for package in (
+        "tensorflow",
+        "keras",
+        "numpy",
+        "ai-edge-litert",
+        "tflite-runtime",
+        "soundfile",
+        "soxr",
+        "scipy",
+        "keras-tuner",
+    ):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
     return found
@@ -87,5 +99,10 @@ def environment(config):
     with contextlib.suppress(OSError):
         result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True)
         commit = result.stdout.strip() or None
-    return {"versions": versions(), "platform": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count(),
-            "git_commit": commit, "seed": config.seed}
+    return {
+        "versions": versions(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "git_commit": commit,
+        "seed": config.seed,
+    }

@@ -1,5 +1,6 @@
 """Training, exporting, evaluating and reporting a run, the same for all tasks."""
 
+import os
 import time
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def train(task, config, output):
         run_folder.write_text(output / "assets" / name, text)
     model = functions.model(config, data)
     history = fit(model, data, config, task.objective, output)
+    timing = read_json(output / "timing.json")
+    if timing["seconds"]:
+        tqdm.write(
+            f"trained {timing['seconds']:.0f} s, {timing['cpu_s'] / timing['seconds']:.1f} of {os.cpu_count()} cores busy, "
+            f"{100 * timing['waited_for_data_s'] / timing['seconds']:.0f}% of the time waiting for data"
+        )
     _export(task, model, output, config, data)
     _evaluate(task, output, config, data, seconds=time.perf_counter() - began)
     _report(task, output, config, data)
@@ -39,7 +46,9 @@ def open_run(task, folder):
     folder = Path(folder)
     config = run_folder.read_config(folder, task)
     if not (folder / "model.keras").is_file():
-        raise InputError(f"{folder} has no model.keras: its training was not finished. Run `python -m apps {task.name} train` with its options again.")
+        raise InputError(
+            f"{folder} has no model.keras: its training was not finished. Run `python -m apps {task.name} train` with its options again."
+        )
     prepare(config)
     data = task.functions.data(config)
     model = task.functions.model(config, data)
@@ -91,11 +100,27 @@ def write_preset(task, folder, output):
     functions = task.functions
     sources = metrics["data"].get("sources") or [["data", metrics["data"]["source"]]]
     card = CARD.format(
-        name=output.name, summary=task.summary.capitalize() + ".", builder=config.model, weights=model.count_params(), task=task.name,
-        data="; ".join(text for _, text in sources), figures="\n".join(f"- {line}" for line in functions.headline(metrics)), limits=functions.card(metrics))
+        name=output.name,
+        summary=task.summary.capitalize() + ".",
+        builder=config.model,
+        weights=model.count_params(),
+        task=task.name,
+        data="; ".join(text for _, text in sources),
+        figures="\n".join(f"- {line}" for line in functions.headline(metrics)),
+        limits=functions.card(metrics),
+    )
     kept = [(name, folder / name) for name in ("config.json", "parity.json", "assets", "device")]
-    presets.save(output, model, builder=config.model, arguments=functions.builder_arguments(config, data), task=task.name, metrics=metrics,
-                 card=card, versions=run_folder.versions(), extra=kept)
+    presets.save(
+        output,
+        model,
+        builder=config.model,
+        arguments=functions.builder_arguments(config, data),
+        task=task.name,
+        metrics=metrics,
+        card=card,
+        versions=run_folder.versions(),
+        extra=kept,
+    )
     tqdm.write(f"preset: {output}")
 
 
@@ -103,7 +128,9 @@ def _export(task, model, folder, config, data):
     tqdm.write("exporting")
     parity = task.functions.export(model, folder, config, data)
     for name, figure in parity.items():
-        tqdm.write(f"  {name}: largest difference {figure['largest']:.1e}, {100 * figure['within']:.2f}% within {figure['tolerance']:g}")
+        tqdm.write(
+            f"  {name}: largest difference {figure['largest']:.1e}, {100 * figure['within']:.2f}% within {figure['tolerance']:g}"
+        )
     run_folder.write_json(folder / "parity.json", parity)
 
 
@@ -127,4 +154,9 @@ def _report(task, folder, config, data):
 def run_folder_rows(folder):
     """The configuration and versions of a run as table rows."""
     config, environment = read_json(folder / "config.json"), read_json(folder / "environment.json")
-    return [*config.items(), *environment["versions"].items(), ("platform", environment["platform"]), ("git commit", environment["git_commit"])]
+    return [
+        *config.items(),
+        *environment["versions"].items(),
+        ("platform", environment["platform"]),
+        ("git commit", environment["git_commit"]),
+    ]

@@ -48,7 +48,9 @@ def tune(task, options):
     best = {name: value for name, value in table[0].items() if name in task.search}
     run_folder.write_json(options.output / "best.json", to_json(dataclasses.replace(options.config, **best)))
     for row in table:
-        tqdm.write("  ".join(f"{name} {value:.5g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()))
+        tqdm.write(
+            "  ".join(f"{name} {value:.5g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items())
+        )
     tqdm.write(f"best settings: {options.output / 'best.json'}")
 
 

@@ -36,6 +36,7 @@ def _on_run(text):
 
         Options.__doc__ = text
         return Options
+
     return options
 
 
@@ -71,44 +72,60 @@ def _preset_options(task):
         output: Path
         """folder to write the preset to, such as saved_models/NAME"""
 
-    Preset.__doc__ = "Makes a preset of a finished run: weights, card, figures and device folder, with checksums; `zoo.load` reads it."
+    Preset.__doc__ = (
+        "Makes a preset of a finished run: weights, card, figures and device folder, with checksums; `zoo.load` reads it."
+    )
     return Preset
 
 
 def _train(task, options):
     from apps.train import train
+
     train(task, options.config, options.output)
 
 
 def _evaluate(task, options):
     from apps.train import evaluate_run
+
     evaluate_run(task, options.run)
 
 
 def _export(task, options):
     from apps.train import export_run
+
     export_run(task, options.run)
 
 
 def _report(task, options):
     from apps.train import report_run
+
     report_run(task, options.run)
 
 
 def _preset(task, options):
     from apps.train import write_preset
+
     write_preset(task, options.run, options.output)
 
 
 def _tune(task, options):
     from apps.tune import tune
+
     tune(task, options)
 
 
-VERBS = {verb.name: verb for verb in (
-    Shared("train", _train_options, _train),
-    Shared("evaluate", _on_run("Measures a run on its test data again, through the exported files, and writes metrics.json."), _evaluate),
-    Shared("export", _on_run("Exports a run again: SavedModel, TFLite files, device folder."), _export),
-    Shared("report", _on_run("Writes a run's report.html again."), _report),
-    Shared("preset", _preset_options, _preset),
-    Shared("tune", _tune_options, _tune))}
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Shared("train", _train_options, _train),
+        Shared(
+            "evaluate",
+            _on_run("Measures a run on its test data again, through the exported files, and writes metrics.json."),
+            _evaluate,
+        ),
+        Shared("export", _on_run("Exports a run again: SavedModel, TFLite files, device folder."), _export),
+        Shared("report", _on_run("Writes a run's report.html again."), _report),
+        Shared("preset", _preset_options, _preset),
+        Shared("tune", _tune_options, _tune),
+    )
+}

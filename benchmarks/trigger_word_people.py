@@ -38,7 +38,9 @@ def people():
     """(clips of the word by fold, continuous speech by fold, isolated words, noises by split)."""
     clips = sorted(read_set("wake_words_computer"), key=lambda clip: hashlib.sha256(clip.name.encode()).digest())
     # the other speech went through Opus; the detector shall not learn the codec
-    coded = [Clip(to_int16(through_opus(clip.samples / 32768, bundle.QUALITY)), clip.name, clip.source, text=WORD) for clip in clips]
+    coded = [
+        Clip(to_int16(through_opus(clip.samples / 32768, bundle.QUALITY)), clip.name, clip.source, text=WORD) for clip in clips
+    ]
     words = [([], []) for _ in range(FOLDS)]
     for index, pair in enumerate(zip(clips, coded)):
         for kept, clip in zip(words[index % FOLDS], pair):
@@ -65,7 +67,11 @@ def recordings_of(fold, words, speech, isolated):
     return Recordings(
         {WORD: {"train": [c for f in rest for c in words[f][1]], "val": words[held][0], "test": words[fold][0]}},
         {"train": [c for f in rest for c in speech[f]] + isolated, "val": speech[held], "test": speech[fold]},
-        (("words", "5-fold cross-validation over clips, speakers unknown: optimistic"), ("negatives", "folds disjoint by speaker")))
+        (
+            ("words", "5-fold cross-validation over clips, speakers unknown: optimistic"),
+            ("negatives", "folds disjoint by speaker"),
+        ),
+    )
 
 
 def run_fold(fold, config, gathered, folder):
@@ -80,7 +86,9 @@ def run_fold(fold, config, gathered, folder):
     fit(model, data, config, TASK.objective, folder)
     parity = functions.export(model, folder, config, data)
     metrics = functions.evaluate(folder, config, data)
-    clips = {split: {"words": len(recordings.words[WORD][split]), "hours": hours(recordings.negatives[split])} for split in SPLITS}
+    clips = {
+        split: {"words": len(recordings.words[WORD][split]), "hours": hours(recordings.negatives[split])} for split in SPLITS
+    }
     run_folder.write_json(folder / "result.json", {"metrics": metrics, "parity": parity, "clips": clips})
 
 
@@ -92,10 +100,16 @@ def pool(results):
     shipped = []
     for result in results:
         test = result["metrics"]["shipped"]["test"]
-        shipped.append({
-            "misses": {n: m["misses"] for n, m in test["missed"].items()}, "words": {n: m["words"] for n, m in test["missed"].items()},
-            "others": test["other_firings_in_word_streams"], "false_accepts": test["false_accepts"]["count"],
-            "false_accepts_by_condition": test["false_accepts"]["by_condition"], "hours": test["false_accepts"]["hours"]})
+        shipped.append(
+            {
+                "misses": {n: m["misses"] for n, m in test["missed"].items()},
+                "words": {n: m["words"] for n, m in test["missed"].items()},
+                "others": test["other_firings_in_word_streams"],
+                "false_accepts": test["false_accepts"]["count"],
+                "false_accepts_by_condition": test["false_accepts"]["by_condition"],
+                "hours": test["false_accepts"]["hours"],
+            }
+        )
     return curve, add(shipped)
 
 
@@ -113,7 +127,10 @@ def table(curve, shipped):
 
     def row(name, point):
         summary = evaluation.summarise(point)
-        cells = [f"{100 * m['rate']:.1f}% ({100 * m['interval'][0]:.1f} to {100 * m['interval'][1]:.1f})" for m in summary["missed"].values()]
+        cells = [
+            f"{100 * m['rate']:.1f}% ({100 * m['interval'][0]:.1f} to {100 * m['interval'][1]:.1f})"
+            for m in summary["missed"].values()
+        ]
         accepts = summary["false_accepts"]
         rate = f"{accepts['per_hour']:.2f} ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; {accepts['count']} in {accepts['hours']:.1f} h)"
         lines.append(f"| {name} | {' | '.join(cells)} | {rate} |")
@@ -134,7 +151,9 @@ def main():
     parser.add_argument("--steps", type=int, default=5000, help="training steps of each fold (default: 5000)")
     parser.add_argument("--model", default="tcn_trigger_word", help="builder (default: tcn_trigger_word)")
     options = parser.parse_args()
-    config = Config(steps=options.steps, steps_per_epoch=500, model=options.model, target_false_accepts_per_hour=0.5, rendered_hours=0.0)
+    config = Config(
+        steps=options.steps, steps_per_epoch=500, model=options.model, target_false_accepts_per_hour=0.5, rendered_hours=0.0
+    )
     gathered, results = None, []
     for fold in range(FOLDS):
         folder = options.output / f"fold_{fold}"
@@ -145,9 +164,18 @@ def main():
         results.append(json.loads((folder / "result.json").read_text("utf8")))
     curve, shipped = pool(results)
     lines = table(curve, shipped)
-    run_folder.write_json(options.output / "people.json", {
-        "table": lines, "curve": curve, "shipped": evaluation.summarise(shipped), "config": to_json(config), "clips": [r["clips"] for r in results],
-        "int8": [r["metrics"]["int8_against_float"] for r in results], "environment": run_folder.environment(config)})
+    run_folder.write_json(
+        options.output / "people.json",
+        {
+            "table": lines,
+            "curve": curve,
+            "shipped": evaluation.summarise(shipped),
+            "config": to_json(config),
+            "clips": [r["clips"] for r in results],
+            "int8": [r["metrics"]["int8_against_float"] for r in results],
+            "environment": run_folder.environment(config),
+        },
+    )
     print("\n".join(lines))
 
 

@@ -33,8 +33,11 @@ def tone_detector(tmp_path_factory):
     layer = MelFrontEnd(bands=8, compression="log")
     model = zoo.build("tcn_trigger_word", num_mels=8, channels=4, blocks=1, kernel_size=3, dropout=0.0, words=2)
     weights = {
-        "stem": np.zeros((5, 8, 4)), "block_1_time": np.zeros((3, 4, 1)), "block_1_mix": np.zeros((4, 4)),
-        "score": np.zeros((4, 2))}
+        "stem": np.zeros((5, 8, 4)),
+        "block_1_time": np.zeros((3, 4, 1)),
+        "block_1_mix": np.zeros((4, 4)),
+        "score": np.zeros((4, 2)),
+    }
     weights["stem"][4, 0, 0] = weights["stem"][4, 7, 1] = 1.0  # the lowest and the highest band, of the newest frame
     weights["score"][0, 0] = weights["score"][1, 1] = 3.0
     for name, kernel in weights.items():
@@ -49,10 +52,24 @@ def tone_detector(tmp_path_factory):
     recorded, _ = record_steps(step, states, frames, "score")
     word = {"threshold": 0.5, "smoothing": 1, "refractory_s": 0.5, "rearm_below": 0.25, "rearm_s": 0.1}
     description = {
-        "kind": "detector", "name": "tones", "sample_rate": 16000, "front_end": layer.manifest(), "frames_per_step": 4, "scores_per_step": 2,
-        "words": [{"word": "low", **word}, {"word": "high", **word}]}
-    write_device_folder(folder, step, states, float_file=convert(step), int8_file=convert(step, recorded), description=description,
-                        readme="tones\n", notices={})
+        "kind": "detector",
+        "name": "tones",
+        "sample_rate": 16000,
+        "front_end": layer.manifest(),
+        "frames_per_step": 4,
+        "scores_per_step": 2,
+        "words": [{"word": "low", **word}, {"word": "high", **word}],
+    }
+    write_device_folder(
+        folder,
+        step,
+        states,
+        float_file=convert(step),
+        int8_file=convert(step, recorded),
+        description=description,
+        readme="tones\n",
+        notices={},
+    )
     return folder
 
 

@@ -54,6 +54,7 @@ def test_names_say_something():
 def test_every_verb_is_in_the_docs_of_its_task():
     from apps.tasks import TASKS
     from apps.verbs import VERBS
+
     for name, task in TASKS.items():
         text = (ROOT / "docs" / f"{name}.md").read_text("utf8")
         for verb in (*VERBS, *(verb.name for verb in task.verbs)):

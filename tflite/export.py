@@ -65,17 +65,24 @@ def write_device_folder(folder, step, states, *, float_file, int8_file, descript
     """
     carried = {state.input for state in states} | {state.output for state in states}
     manifest = {
-        "format": "sequence-zoo-device", "version": 1, **description,
+        "format": "sequence-zoo-device",
+        "version": 1,
+        **description,
         "created_with": {"sequence-zoo": zoo.__version__, "tensorflow": tf.__version__},
         "inputs": {t.name: _tensor(t) for t in step.inputs if t.name not in carried},
         "outputs": {name: _tensor(t) for name, t in step.output.items() if name not in carried},
         "states": [{"input": s.input, "output": s.output, "shape": list(s.shape), "initial": s.initial} for s in states],
-        "files": {}}
+        "files": {},
+    }
     with new_folder(folder) as new:
         for precision, name, content in (("float", "model.tflite", float_file), ("int8", "model_int8.tflite", int8_file)):
             (new / name).write_bytes(content)
             manifest["files"][precision] = {
-                "name": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "operations": check_operations(content)}
+                "name": name,
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "bytes": len(content),
+                "operations": check_operations(content),
+            }
         (new / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf8")
         (new / "README.md").write_text(readme, "utf8")
         for name, text in notices.items():

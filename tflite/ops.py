@@ -7,9 +7,13 @@ from zoo.errors import InputError
 _NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 REFUSED = {
     "CUSTOM": "only operations built into the interpreter load everywhere",
-    "WHILE": "its states come back wrong from some runtimes", "IF": "some runtimes lack control flow",
-    "VAR_HANDLE": "its weights were lost in conversion", "READ_VARIABLE": "its weights were lost in conversion",
-    "ASSIGN_VARIABLE": "states must be inputs and outputs", "CALL_ONCE": "states must be inputs and outputs"}
+    "WHILE": "its states come back wrong from some runtimes",
+    "IF": "some runtimes lack control flow",
+    "VAR_HANDLE": "its weights were lost in conversion",
+    "READ_VARIABLE": "its weights were lost in conversion",
+    "ASSIGN_VARIABLE": "states must be inputs and outputs",
+    "CALL_ONCE": "states must be inputs and outputs",
+}
 
 
 def operations(content):
@@ -25,5 +29,7 @@ def check_operations(content):
     for operation in found:
         name = operation.split(":")[0]
         if name in REFUSED:
-            raise InputError(f"the converted model holds the operation {name}: {REFUSED[name]}. Convert a one-step model instead.")
+            raise InputError(
+                f"the converted model holds the operation {name}: {REFUSED[name]}. Convert a one-step model instead."
+            )
     return found

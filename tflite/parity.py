@@ -14,7 +14,7 @@ def record_steps(step, states, frames, output):
     name, size = _input(step, states)
     state, inputs, outputs = initial_state(states), [], []
     for start in range(0, len(frames) - size + 1, size):
-        given = {name: frames[None, start:start + size], **state}
+        given = {name: frames[None, start : start + size], **state}
         result = step.predict_on_batch(given)
         inputs.append(given)
         outputs.append(np.asarray(result[output])[0])
@@ -26,7 +26,7 @@ def run_file(model, frames, name, size, output):
     """Runs a tflite.runtime StepModel over a stream: frames (time, ...), `size` a step. Returns (scores, ...) float32."""
     state, outputs = model.initial_state(), []
     for start in range(0, len(frames) - size + 1, size):
-        result, state = model.step({name: frames[None, start:start + size]}, state)
+        result, state = model.step({name: frames[None, start : start + size]}, state)
         outputs.append(result[output][0])
     return np.concatenate(outputs)
 
@@ -40,8 +40,12 @@ def compare(found, expected, tolerance):
         raise ValueError(f"`found` has the shape {found.shape}; expected {expected.shape}.")
     difference = np.abs(np.asarray(found, np.float64) - expected)
     difference = np.where(np.isfinite(difference), difference, np.inf)
-    return {"largest": float(difference.max()), "mean": float(difference.mean()),
-            "tolerance": tolerance, "within": float((difference <= tolerance).mean())}
+    return {
+        "largest": float(difference.max()),
+        "mean": float(difference.mean()),
+        "tolerance": tolerance,
+        "within": float((difference <= tolerance).mean()),
+    }
 
 
 def _input(step, states):

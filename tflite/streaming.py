@@ -13,15 +13,35 @@ from keras import layers, ops
 from zoo.errors import InputError
 
 POINTWISE = (
-    layers.Dense, layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Softmax, layers.Dropout,
-    layers.SpatialDropout1D, layers.GaussianNoise, layers.GaussianDropout, layers.BatchNormalization,
-    layers.LayerNormalization, layers.Embedding, layers.Add, layers.Subtract, layers.Multiply, layers.Average,
-    layers.Maximum, layers.Minimum, layers.Concatenate, layers.Identity, layers.Rescaling)
+    layers.Dense,
+    layers.Activation,
+    layers.ReLU,
+    layers.LeakyReLU,
+    layers.ELU,
+    layers.Softmax,
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.GaussianNoise,
+    layers.GaussianDropout,
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.Embedding,
+    layers.Add,
+    layers.Subtract,
+    layers.Multiply,
+    layers.Average,
+    layers.Maximum,
+    layers.Minimum,
+    layers.Concatenate,
+    layers.Identity,
+    layers.Rescaling,
+)
 
 # of keras.ops, by class name; NotEqual is the mask of an Embedding
 POINTWISE_OPERATIONS = frozenset(
     "Absolute Add Cast Clip Divide Exp Gelu Log Log1p Maximum Minimum Multiply Negative NotEqual Relu Sigmoid Silu "
-    "Softplus Sqrt Square Subtract Tanh ".split())
+    "Softplus Sqrt Square Subtract Tanh ".split()
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +70,19 @@ def to_step_model(model, frames_per_step=1, batch_size=1):
     if not isinstance(model, keras.Model) or not hasattr(model, "_run_through_graph"):
         raise InputError(f"`model` is a {type(model).__name__}; expected a functional keras.Model, whose layers can be seen.")
     inputs = {
-        tensor.name: keras.Input(batch_shape=(batch_size, frames_per_step, *tensor.shape[2:]), dtype=tensor.dtype, name=tensor.name)
-        for tensor in model.inputs}
+        tensor.name: keras.Input(
+            batch_shape=(batch_size, frames_per_step, *tensor.shape[2:]), dtype=tensor.dtype, name=tensor.name
+        )
+        for tensor in model.inputs
+    }
     walk = _Walk(batch_size)
     outputs = walk.run(model, keras.tree.pack_sequence_as(model.input, [inputs[t.name] for t in model.inputs]))
     if not isinstance(outputs, dict):
         outputs = dict(zip(model.output_names, keras.tree.flatten(outputs)))
     every_input = {**inputs, **walk.inputs}
-    step = keras.Model({name: every_input[name] for name in sorted(every_input)}, {**outputs, **walk.outputs}, name=f"{model.name}_step")
+    step = keras.Model(
+        {name: every_input[name] for name in sorted(every_input)}, {**outputs, **walk.outputs}, name=f"{model.name}_step"
+    )
     return step, walk.states
 
 
@@ -94,14 +119,16 @@ class _Walk:
     def _stateful(self, layer, specification, stream, inputs):
         tensors = []
         for name, shape, initial in specification:
-            state = State(f"state_{layer.name}_{name}", f"next_state_{layer.name}_{name}", (self.batch_size, *shape[1:]), float(initial))
+            state = State(
+                f"state_{layer.name}_{name}", f"next_state_{layer.name}_{name}", (self.batch_size, *shape[1:]), float(initial)
+            )
             if state.input in self.inputs:
                 raise _refusal(layer, "it is used twice, so its buffer would be shared")
             self.inputs[state.input] = keras.Input(batch_shape=state.shape, name=state.input)
             self.states.append(state)
             tensors.append(self.inputs[state.input])
         outputs, *following = _Streamed(layer, stream)(inputs, *tensors)
-        for state, tensor in zip(self.states[len(self.states) - len(tensors):], following):
+        for state, tensor in zip(self.states[len(self.states) - len(tensors) :], following):
             self.outputs[state.output] = tensor
         return outputs
 
@@ -138,8 +165,11 @@ def _conv_states(layer, shape):
     if layer.padding != "causal":
         raise _refusal(layer, f"its padding is {layer.padding!r}; expected 'causal'")
     if shape[1] % layer.strides[0]:
-        raise _refusal(layer, f"its stride is {layer.strides[0]}, which does not divide a step of {shape[1]} frames; "
-                              f"give `frames_per_step` as a multiple")
+        raise _refusal(
+            layer,
+            f"its stride is {layer.strides[0]}, which does not divide a step of {shape[1]} frames; "
+            f"give `frames_per_step` as a multiple",
+        )
     history = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
     return [("frames", (1, history, shape[-1]), 0.0)] if history else []
 
@@ -150,7 +180,7 @@ def _conv_stream(layer, inputs, states):
     if layer.use_bias:
         outputs = outputs + layer.bias
     history = states[0].shape[1] if states else 0
-    return layer.activation(outputs), [joined[:, joined.shape[1] - history:]] if states else []
+    return layer.activation(outputs), [joined[:, joined.shape[1] - history :]] if states else []
 
 
 def _recurrent_states(layer, shape):

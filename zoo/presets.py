@@ -41,8 +41,15 @@ def save(folder, model, *, builder, arguments, task, metrics, card, versions, ex
             copy = shutil.copytree if Path(path).is_dir() else shutil.copy
             copy(path, new / name)
         files = {str(p.relative_to(new)): sha256(p) for p in sorted(new.rglob("*")) if p.is_file()}
-        preset = {"format": "sequence-zoo-preset", "version": VERSION, "task": task, "builder": builder,
-                  "arguments": arguments, "versions": versions, "files": files}
+        preset = {
+            "format": "sequence-zoo-preset",
+            "version": VERSION,
+            "task": task,
+            "builder": builder,
+            "arguments": arguments,
+            "versions": versions,
+            "files": files,
+        }
         (new / "preset.json").write_text(json.dumps(preset, indent=1) + "\n", "utf8")
         if folder.exists():
             os.rename(folder, Path(temporary) / "old")
@@ -78,8 +85,10 @@ def read(folder):
             raise InputError(f"{file} is missing from the preset; copy the preset again.")
         found = sha256(file)
         if found != expected:
-            raise InputError(f"{file} has the checksum {found[:12]}..., preset.json says {expected[:12]}...: "
-                             "it was changed or cut short. Copy the preset again.")
+            raise InputError(
+                f"{file} has the checksum {found[:12]}..., preset.json says {expected[:12]}...: "
+                "it was changed or cut short. Copy the preset again."
+            )
     return preset
 
 

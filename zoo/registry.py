@@ -48,6 +48,7 @@ _entries = {}
 
 def register(name, *, task, source, streams, example):
     """Decorates a builder: keyword-only arguments in, an uncompiled keras.Model out. See `Entry`."""
+
     def enter(builder):
         if name in _entries:
             raise ValueError(f"`name` is {name!r}, which is registered already; expected a new name.")
@@ -56,11 +57,13 @@ def register(name, *, task, source, streams, example):
             raise ValueError(f"the builder of {name!r} has positional arguments; expected keyword-only ones.")
         _entries[name] = Entry(name, task, source, streams, dict(example), builder)
         return builder
+
     return enter
 
 
 def _load_builders():
     import zoo.models
+
     for module in pkgutil.iter_modules(zoo.models.__path__):
         importlib.import_module(f"zoo.models.{module.name}")
 
@@ -70,7 +73,9 @@ def find(name):
     _load_builders()
     if name not in _entries:
         near = difflib.get_close_matches(str(name), _entries) or sorted(_entries)
-        raise InputError(f"`name` is {name!r}; expected a registered model, such as {', '.join(near)}. `zoo.list_models()` shows all.")
+        raise InputError(
+            f"`name` is {name!r}; expected a registered model, such as {', '.join(near)}. `zoo.list_models()` shows all."
+        )
     return _entries[name]
 
 
@@ -100,5 +105,7 @@ def describe(name):
     model = entry.builder()
     arguments = ", ".join(str(p) for p in inspect.signature(entry.builder).parameters.values())
     streams = "yes" if entry.streams else "no"
-    return (f"{name}({arguments})\n\n{inspect.getdoc(entry.builder)}\n\n"
-            f"task: {entry.task}\nsource: {entry.source}\nweights: {model.count_params():,}\nstreams: {streams}")
+    return (
+        f"{name}({arguments})\n\n{inspect.getdoc(entry.builder)}\n\n"
+        f"task: {entry.task}\nsource: {entry.source}\nweights: {model.count_params():,}\nstreams: {streams}"
+    )

@@ -34,11 +34,15 @@ def read_audio(source, sample_rate=16000, name=None):
             samples = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         reason = str(error).rsplit(": ", 1)[-1].strip(" .")
-        raise InputError(f"{name} cannot be read as audio ({reason}); expected one of {', '.join(SUFFIXES)} that its name and content agree on.") from None
+        raise InputError(
+            f"{name} cannot be read as audio ({reason}); expected one of {', '.join(SUFFIXES)} that its name and content agree on."
+        ) from None
     if not len(samples):
         raise InputError(f"{name} holds no samples; record or copy it again.")
     if len(samples) < promised or _promises_more(source, len(samples)):
-        raise InputError(f"{name} is cut short: its header promises more than the {len(samples)} samples it holds. Copy it again.")
+        raise InputError(
+            f"{name} is cut short: its header promises more than the {len(samples)} samples it holds. Copy it again."
+        )
     if not np.isfinite(samples).all():
         raise InputError(f"{name} holds NaN or infinite samples; convert it again.")
     mono = samples.mean(axis=1)
@@ -58,7 +62,7 @@ def _promises_more(source, frames):
     at = head.find(b"data") if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else -1
     if at < 0:
         return False
-    length = int.from_bytes(head[at + 4:at + 8], "little")
+    length = int.from_bytes(head[at + 4 : at + 8], "little")
     # 0 and 0xFFFFFFFF: a stream whose length was not known
     return 0 < length < 0xFFFFFF00 and at + 8 + length > size
 
@@ -123,7 +127,7 @@ def speech_span(samples, sample_rate=16000, below_db=30.0, pause_s=0.25):
     size = sample_rate // 100
     count = max(1, len(samples) // size)
     padded = np.pad(samples, (0, max(0, size - len(samples))))
-    power = np.mean(padded[:count * size].reshape(count, size).astype(np.float64)**2, axis=1)
+    power = np.mean(padded[: count * size].reshape(count, size).astype(np.float64) ** 2, axis=1)
     power = np.convolve(power, np.ones(3) / 3, mode="same")
     peak = power.max()
     floor = min(np.percentile(power, 15) * 10**0.9, peak / 10)
@@ -183,12 +187,18 @@ def audio_graph(contents, suffix):
     try:
         import tensorflow as tf
         import tensorflow_io as tfio
-        decode, kind = {".wav": (tfio.audio.decode_wav, tf.int16), ".flac": (tfio.audio.decode_flac, tf.int16),
-                        ".ogg": (tfio.audio.decode_vorbis, None)}[suffix]
+
+        decode, kind = {
+            ".wav": (tfio.audio.decode_wav, tf.int16),
+            ".flac": (tfio.audio.decode_flac, tf.int16),
+            ".ogg": (tfio.audio.decode_vorbis, None),
+        }[suffix]
         samples = decode(contents) if kind is None else tf.cast(decode(contents, dtype=kind), tf.float32) / 32768.0
     except (ImportError, NotImplementedError) as error:
-        raise InputError(f"tensorflow-io's operations do not load here ({str(error).splitlines()[0]}); install requirements-tf217.txt, "
-                         "or read files with `read_audio`.") from None
+        raise InputError(
+            f"tensorflow-io's operations do not load here ({str(error).splitlines()[0]}); install requirements-tf217.txt, "
+            "or read files with `read_audio`."
+        ) from None
     except KeyError:
         raise InputError(f"`suffix` is {suffix!r}; expected .wav, .flac or .ogg.") from None
     return samples[:, 0]

@@ -50,8 +50,14 @@ def _clip(archive, name, row):
 
 def _mirror_rows(archive, name):
     rows = archive.rows(f"{name}/metadata.csv")
-    return [{**row, "path": f"{name}/{row['path']}",
-             "text": row.get("transcript") or row.get("word") or row.get("label") or row.get("description") or ""} for row in rows]
+    return [
+        {
+            **row,
+            "path": f"{name}/{row['path']}",
+            "text": row.get("transcript") or row.get("word") or row.get("label") or row.get("description") or "",
+        }
+        for row in rows
+    ]
 
 
 def _speech_commands_rows(archive):
@@ -81,8 +87,10 @@ def _speechocean_rows(archive):
         (member,) = [m for m in archive.members if m.endswith(f"train/{table}")]
         tables[table] = dict(line.split(maxsplit=1) for line in archive.open(member).read().decode("utf8").splitlines())
     root = archive.members[0].split("/")[0]
-    return [{"path": f"{root}/{tables['wav.scp'][u]}", "speaker": tables["utt2spk"][u], "text": tables["text"][u], "split": "train"}
-            for u in sorted(tables["text"])]
+    return [
+        {"path": f"{root}/{tables['wav.scp'][u]}", "speaker": tables["utt2spk"][u], "text": tables["text"][u], "split": "train"}
+        for u in sorted(tables["text"])
+    ]
 
 
 _CANONICAL = {"speech_commands": _speech_commands_rows, "librispeech": _librispeech_rows, "speechocean762": _speechocean_rows}

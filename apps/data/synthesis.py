@@ -21,10 +21,17 @@ from zoo.errors import InputError
 # espeak-ng's variants that are farther from each other than from themselves (twice the within-voice distance), without the effects
 VARIANTS = (
     "Alex Alicia Andrea Andy AnxiousAndy Diogo Gene2 Jacky Lee Marco Michael Nguyen Reed anika aunty belinda boris "
-    "caleb edward f5 grandma ian iven kaukovalta klatt sandro shelby steph travis zac").split()
+    "caleb edward f5 grandma ian iven kaukovalta klatt sandro shelby steph travis zac"
+).split()
 ACCENTS = "en-us en en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc".split()
 # recorded speakers, by the engine's own name for each; slt speaks in both
-RECORDED = {"kal": ("flite", "kal16"), "awb": ("flite", "awb"), "rms": ("flite", "rms"), "slt": ("flite", "slt"), "ked": ("festival", "ked_diphone")}
+RECORDED = {
+    "kal": ("flite", "kal16"),
+    "awb": ("flite", "awb"),
+    "rms": ("flite", "rms"),
+    "slt": ("flite", "slt"),
+    "ked": ("festival", "ked_diphone"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +86,9 @@ def speak(text, voice, manner=Manner()):
     library, _, pieces, rate = _espeak()
     name = f"{manner.accent}+{voice}"
     if library.espeak_SetVoiceByName(name.encode()):
-        raise InputError(f"espeak-ng has no voice {name!r}; expected an accent such as {', '.join(ACCENTS[:3])} and a variant such as Alex.")
+        raise InputError(
+            f"espeak-ng has no voice {name!r}; expected an accent such as {', '.join(ACCENTS[:3])} and a variant such as Alex."
+        )
     for parameter, value in ((1, manner.rate), (3, manner.pitch), (4, manner.range)):
         library.espeak_SetParameter(parameter, value, 0)
     pieces.clear()
@@ -101,9 +110,25 @@ def _speak_recorded(text, engine, name, manner):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         if engine == "flite":
-            command = ["flite", "-voice", name, "--setf", f"duration_stretch={160 / manner.rate:.3f}", "-t", text, "-o", str(path)]
+            command = [
+                "flite",
+                "-voice",
+                name,
+                "--setf",
+                f"duration_stretch={160 / manner.rate:.3f}",
+                "-t",
+                text,
+                "-o",
+                str(path),
+            ]
             subprocess.run(command, check=True, capture_output=True)
         else:
-            command = ["text2wave", "-eval", f"(begin (voice_{name}) (Parameter.set 'Duration_Stretch {160 / manner.rate:.3f}))", "-o", str(path)]
+            command = [
+                "text2wave",
+                "-eval",
+                f"(begin (voice_{name}) (Parameter.set 'Duration_Stretch {160 / manner.rate:.3f}))",
+                "-o",
+                str(path),
+            ]
             subprocess.run(command, input=text.encode(), check=True, capture_output=True)
         return read_audio(path)

@@ -26,7 +26,9 @@ def _lines(content, path):
     try:
         lines = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); convert it, for example with `iconv -t utf8`.") from None
+        raise InputError(
+            f"{path} is not UTF-8 text (byte {error.start}); convert it, for example with `iconv -t utf8`."
+        ) from None
     lines = [line for line in lines if line]
     if not lines:
         raise InputError(f"{path} has no text; expected one item a line.")

@@ -72,5 +72,11 @@ SEARCH = {
 }
 
 TASK = Task(
-    name="language-model", summary="learn what text looks like, character by character, and write more of it", config=Config, search=SEARCH,
-    objective=("val_loss", "min"), package="apps.language_model", verbs=(Verb("sample", Sample, "sample"),))
+    name="language-model",
+    summary="learn what text looks like, character by character, and write more of it",
+    config=Config,
+    search=SEARCH,
+    objective=("val_loss", "min"),
+    package="apps.language_model",
+    verbs=(Verb("sample", Sample, "sample"),),
+)

@@ -29,7 +29,7 @@ class Corpus:
         index = {character: i for i, character in enumerate(self.vocabulary)}
         found = np.zeros((len(lines), length), np.int32)
         for row, line in enumerate(lines):
-            found[row, :len(line) + 2] = [1, *(index[character] for character in line), 1]
+            found[row, : len(line) + 2] = [1, *(index[character] for character in line), 1]
         return found
 
 
@@ -43,7 +43,9 @@ def read_corpus(config):
         lines, source = read_lines(BUNDLED), "the bundled names"
     longest = max(lines, key=len)
     if len(longest) > config.max_length:
-        raise InputError(f"a line of the text has {len(longest)} characters ({longest[:30]!r}...); expected at most {config.max_length}. Give --max-length.")
+        raise InputError(
+            f"a line of the text has {len(longest)} characters ({longest[:30]!r}...); expected at most {config.max_length}. Give --max-length."
+        )
     distinct = sorted(set(lines))
     if len(distinct) < LEAST:
         raise InputError(f"the text has {len(distinct)} distinct lines; expected at least {LEAST}, better thousands.")
@@ -67,6 +69,6 @@ def batches(tokens, config, first_step):
             epoch = step // per_epoch
             order = np.argsort(Stream(config.seed + 1, epoch).array(len(tokens)), kind="stable")
         start = step % per_epoch * size
-        chosen = tokens[order[start:start + size]]
+        chosen = tokens[order[start : start + size]]
         yield chosen[:, :-1], {"logits": chosen[:, 1:]}
         step += 1

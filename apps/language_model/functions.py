@@ -33,22 +33,36 @@ def data(config):
     length = max(len(line) for lines in corpus.lines.values() for line in lines) + 2
     tokens = {split: corpus.tokens(lines, length) for split, lines in corpus.lines.items()}
     validation = tf.data.Dataset.from_tensor_slices((tokens["val"][:, :-1], {"logits": tokens["val"][:, 1:]})).batch(256).cache()
-    summary = {"source": corpus.source, "lines": {split: len(lines) for split, lines in corpus.lines.items()}, "duplicates_dropped": corpus.duplicates,
-               "vocabulary": len(corpus.vocabulary)}
+    summary = {
+        "source": corpus.source,
+        "lines": {split: len(lines) for split, lines in corpus.lines.items()},
+        "duplicates_dropped": corpus.duplicates,
+        "vocabulary": len(corpus.vocabulary),
+    }
     return Data(lambda first_step: batches(tokens["train"], config, first_step), validation, corpus, summary)
 
 
 def builder_arguments(config, data):
     """What `zoo.build` makes the configuration's model from."""
-    return {"vocabulary": len(data.content.vocabulary), "dimensions": config.dimensions, "units": config.units, "depth": config.depth,
-            "dropout": config.dropout, "seed": config.seed}
+    return {
+        "vocabulary": len(data.content.vocabulary),
+        "dimensions": config.dimensions,
+        "units": config.units,
+        "depth": config.depth,
+        "dropout": config.dropout,
+        "seed": config.seed,
+    }
 
 
 def model(config, data):
     """The configuration's model, compiled: mean nats a character over what is not padding."""
     network = zoo.build(config.model, **builder_arguments(config, data))
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
-    network.compile(optimizer, loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)}, metrics={"logits": [Perplexity()]})
+    network.compile(
+        optimizer,
+        loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
+        metrics={"logits": [Perplexity()]},
+    )
     return network
 
 
@@ -65,28 +79,46 @@ def export(network, folder, config, data):
         tf.saved_model.save(sampler, str(new), {"serving_default": sampler.sample})
     step, states = to_step_model(network)
     lines = corpus.tokens(corpus.lines["train"][:200], config.max_length + 2)
-    sequences = [row[:np.flatnonzero(row)[-1]] for row in lines]
+    sequences = [row[: np.flatnonzero(row)[-1]] for row in lines]
     recorded = [record_steps(step, states, row, "logits") for row in sequences]
     float_file, int8_file = convert(step), convert(step, [given for inputs, _ in recorded for given in inputs])
     write_device_folder(
-        folder / "device", step, states, float_file=float_file, int8_file=int8_file,
+        folder / "device",
+        step,
+        states,
+        float_file=float_file,
+        int8_file=int8_file,
         notices={"NOTICE.md": f"# Notices\n\nTrained with Sequence Zoo, under the Apache License 2.0, on {corpus.source}.\n"},
         description={"kind": "generator", "name": corpus.source, "vocabulary": list(corpus.vocabulary)},
-        readme="# A character language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n")
+        readme="# A character language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n",
+    )
     expected = np.concatenate([logits for _, logits in recorded])
     offline = np.concatenate([np.asarray(network(row[None], training=False)["logits"])[0] for row in sequences])
     figures = {"one-step Keras against the whole line (logits)": compare(expected, offline, 1e-4)}
     manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
-    for name, content, tolerance in (("float TFLite against Keras (logits)", float_file, 1e-3), ("int8 TFLite against Keras (logits)", int8_file, 0.5)):
+    for name, content, tolerance in (
+        ("float TFLite against Keras (logits)", float_file, 1e-3),
+        ("int8 TFLite against Keras (logits)", int8_file, 0.5),
+    ):
         file = StepModel(manifest, content)
-        figures[name] = compare(np.concatenate([run_file(file, row, "tokens", 1, "logits") for row in sequences]), expected, tolerance)
+        figures[name] = compare(
+            np.concatenate([run_file(file, row, "tokens", 1, "logits") for row in sequences]), expected, tolerance
+        )
     texts = sampler.texts(seed=config.seed, count=SAMPLES)
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    saved = loaded(seed=tf.constant(config.seed), first=tf.constant(0), count=tf.constant(SAMPLES), temperature=tf.constant(1.0),
-                   top_k=tf.constant(0), top_p=tf.constant(1.0))["text"].numpy()
+    saved = loaded(
+        seed=tf.constant(config.seed),
+        first=tf.constant(0),
+        count=tf.constant(SAMPLES),
+        temperature=tf.constant(1.0),
+        top_k=tf.constant(0),
+        top_p=tf.constant(1.0),
+    )["text"].numpy()
     generator = Generator(folder / "device")
     same_saved = np.array([a == b.decode() for a, b in zip(texts, saved)], float)
-    same_file = np.array([a == generator.sample(config.seed, i, max_length=config.max_length) for i, a in enumerate(texts)], float)
+    same_file = np.array(
+        [a == generator.sample(config.seed, i, max_length=config.max_length) for i, a in enumerate(texts)], float
+    )
     figures[f"{SAMPLES} sampled texts: SavedModel against Keras"] = compare(same_saved, np.ones(SAMPLES), 0)
     figures[f"{SAMPLES} sampled texts: float TFLite against Keras"] = compare(same_file, np.ones(SAMPLES), 0)
     return figures
@@ -95,7 +127,7 @@ def export(network, folder, config, data):
 def evaluate(folder, config, data):
     """Nats a character and perplexity on the test lines, through the exported files, beside n-gram counts."""
     corpus = data.content
-    test = [row[:np.flatnonzero(row)[-1] + 1] for row in corpus.tokens(corpus.lines["test"], config.max_length + 2)]
+    test = [row[: np.flatnonzero(row)[-1] + 1] for row in corpus.tokens(corpus.lines["test"], config.max_length + 2)]
     rows = {}
     for precision in ("float", "int8"):
         generator = Generator(folder / "device", precision)
@@ -107,13 +139,25 @@ def evaluate(folder, config, data):
     generator, known = Generator(folder / "device"), {line for lines in corpus.lines.values() for line in lines}
     texts = [generator.sample(config.seed, index, max_length=config.max_length) for index in range(SAMPLES)]
     novel = [text for text in texts if text not in known]
-    return {"test_lines": len(test), "table": table, "vocabulary": len(corpus.vocabulary), "data": data.summary,
-            "samples": texts[:40], "share_new": len(novel) / SAMPLES, "share_distinct": len(set(texts)) / SAMPLES}
+    return {
+        "test_lines": len(test),
+        "table": table,
+        "vocabulary": len(corpus.vocabulary),
+        "data": data.summary,
+        "samples": texts[:40],
+        "share_new": len(novel) / SAMPLES,
+        "share_distinct": len(set(texts)) / SAMPLES,
+    }
 
 
 def _rate(nats):
     mean, error = float(np.mean(nats)), float(1.96 * np.std(nats) / np.sqrt(len(nats)))
-    return {"nats_per_character": mean, "interval": [mean - error, mean + error], "perplexity": float(np.exp(mean)), "characters": len(nats)}
+    return {
+        "nats_per_character": mean,
+        "interval": [mean - error, mean + error],
+        "perplexity": float(np.exp(mean)),
+        "characters": len(nats),
+    }
 
 
 def ngram_nats(train, test, order, vocabulary, added=0.1):
@@ -124,7 +168,7 @@ def ngram_nats(train, test, order, vocabulary, added=0.1):
     counts = np.full((vocabulary,) * order, added)
     counts[..., 0] = 0  # padding is never predicted
     for row in train:
-        row = row[:np.flatnonzero(row)[-1] + 1]
+        row = row[: np.flatnonzero(row)[-1] + 1]
         padded = np.concatenate([np.zeros(max(0, order - 2), int), row])
         for window in np.lib.stride_tricks.sliding_window_view(padded, order) if order > 1 else row[1:, None]:
             counts[tuple(window)] += 1
@@ -139,8 +183,10 @@ def ngram_nats(train, test, order, vocabulary, added=0.1):
 
 def headline(metrics):
     """The result in a few lines."""
-    lines = [f"{name}: {row['nats_per_character']:.3f} nats a character ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), perplexity {row['perplexity']:.2f}"
-             for name, row in metrics["table"].items()]
+    lines = [
+        f"{name}: {row['nats_per_character']:.3f} nats a character ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), perplexity {row['perplexity']:.2f}"
+        for name, row in metrics["table"].items()
+    ]
     return [*lines, f"samples: {', '.join(metrics['samples'][:8])}"]
 
 
@@ -155,22 +201,40 @@ def report(folder, config, data, metrics):
     with open(folder / "history.csv", newline="", encoding="utf8") as file:
         history = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     rows = [("model", "nats a character", "95% interval", "perplexity")]
-    rows += [(name, f"{r['nats_per_character']:.3f}", f"{r['interval'][0]:.3f} to {r['interval'][1]:.3f}", f"{r['perplexity']:.2f}") for name, r in metrics["table"].items()]
+    rows += [
+        (name, f"{r['nats_per_character']:.3f}", f"{r['interval'][0]:.3f} to {r['interval'][1]:.3f}", f"{r['perplexity']:.2f}")
+        for name, r in metrics["table"].items()
+    ]
     split = summary["lines"]
     return [
-        Section("Data", f"{summary['source']}: {split['train']} lines to train, {split['val']} to validate, {split['test']} to test; "
-                        f"{summary['duplicates_dropped']} duplicates dropped before the split; {summary['vocabulary']} tokens, padding and boundary among them."),
-        Section("Training", figures=((history_figure(history, ("loss", "val_loss")), "Mean nats a character by training step."),)),
-        Section("Test", f"{metrics['test_lines']} lines that training never saw, the end of each line counted as a character.", rows=rows),
-        Section("Samples", f"{100 * metrics['share_new']:.0f}% of {SAMPLES} samples are in no split, {100 * metrics['share_distinct']:.0f}% are distinct.",
-                code="  ".join(metrics["samples"]))]
+        Section(
+            "Data",
+            f"{summary['source']}: {split['train']} lines to train, {split['val']} to validate, {split['test']} to test; "
+            f"{summary['duplicates_dropped']} duplicates dropped before the split; {summary['vocabulary']} tokens, padding and boundary among them.",
+        ),
+        Section(
+            "Training", figures=((history_figure(history, ("loss", "val_loss")), "Mean nats a character by training step."),)
+        ),
+        Section(
+            "Test",
+            f"{metrics['test_lines']} lines that training never saw, the end of each line counted as a character.",
+            rows=rows,
+        ),
+        Section(
+            "Samples",
+            f"{100 * metrics['share_new']:.0f}% of {SAMPLES} samples are in no split, {100 * metrics['share_distinct']:.0f}% are distinct.",
+            code="  ".join(metrics["samples"]),
+        ),
+    ]
 
 
 def next_commands(folder, config):
     """What a person would type next."""
-    return [f"python -m apps language-model sample --run {folder} --count 20 --temperature 0.8",
-            f"python -m apps language-model sample --run {folder} --prefix mar",
-            "python -m apps language-model train --text MY_LINES.txt --output run_mine"]
+    return [
+        f"python -m apps language-model sample --run {folder} --count 20 --temperature 0.8",
+        f"python -m apps language-model sample --run {folder} --prefix mar",
+        "python -m apps language-model train --text MY_LINES.txt --output run_mine",
+    ]
 
 
 def sample(options):

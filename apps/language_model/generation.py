@@ -18,9 +18,16 @@ class TextSampler(tf.Module):
         self.model_variables = [variable.value for variable in model.variables]
         self.vocabulary, self.max_length = tf.constant(vocabulary), max_length
 
-    @tf.function(input_signature=[
-        tf.TensorSpec([], tf.int32, "seed"), tf.TensorSpec([], tf.int32, "first"), tf.TensorSpec([], tf.int32, "count"),
-        tf.TensorSpec([], tf.float32, "temperature"), tf.TensorSpec([], tf.int32, "top_k"), tf.TensorSpec([], tf.float32, "top_p")])
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([], tf.int32, "seed"),
+            tf.TensorSpec([], tf.int32, "first"),
+            tf.TensorSpec([], tf.int32, "count"),
+            tf.TensorSpec([], tf.float32, "temperature"),
+            tf.TensorSpec([], tf.int32, "top_k"),
+            tf.TensorSpec([], tf.float32, "top_p"),
+        ]
+    )
     def sample(self, seed, first, count, temperature, top_k, top_p):
         """Texts `first` to `first + count` of a seed: {'text': (count,) string}."""
         streams = tf.range(first, first + count)
@@ -41,5 +48,12 @@ class TextSampler(tf.Module):
 
     def texts(self, seed=0, first=0, count=10, temperature=1.0, top_k=0, top_p=1.0):
         """The texts as a list of str."""
-        found = self.sample(tf.constant(seed), tf.constant(first), tf.constant(count), tf.constant(float(temperature)), tf.constant(top_k), tf.constant(float(top_p)))
+        found = self.sample(
+            tf.constant(seed),
+            tf.constant(first),
+            tf.constant(count),
+            tf.constant(float(temperature)),
+            tf.constant(top_k),
+            tf.constant(float(top_p)),
+        )
         return [text.decode() for text in found["text"].numpy()]

@@ -29,7 +29,8 @@ WORDS = (
 ).split()
 SPLITS = {
     "test": ["Andy", "Nguyen", "belinda", "edward", "iven", "shelby", "slt", "ked"],
-    "val": ["Alicia", "Reed", "boris", "grandma", "steph", "rms"]}
+    "val": ["Alicia", "Reed", "boris", "grandma", "steph", "rms"],
+}
 
 
 def split_of(voice):
@@ -46,7 +47,9 @@ def render():
     """Writes recordings/SPLIT/computer/*.ogg, recordings/SPLIT/other/*.ogg and recordings/metadata.csv."""
     missing = set(RECORDED) - set(recorded_voices())
     if missing:
-        sys.exit(f"error: the engines of {', '.join(sorted(missing))} are missing; install Debian's flite, festival and festvox-kdlpc16k.")
+        sys.exit(
+            f"error: the engines of {', '.join(sorted(missing))} are missing; install Debian's flite, festival and festvox-kdlpc16k."
+        )
     rows = []
     for number, (voice, split) in enumerate(tqdm(voices(), desc="voices")):
         draw = Stream(2026, number)
@@ -74,7 +77,7 @@ def _manner(draw, voice, take):
 def _trim(samples, margin_s):
     start, end = speech_span(samples, pause_s=1.0)  # a sentence has pauses
     margin = int(16000 * margin_s)
-    return samples[max(0, start - margin):end + margin]
+    return samples[max(0, start - margin) : end + margin]
 
 
 def _write(name, samples, voice, split, text, manner):
@@ -82,8 +85,17 @@ def _write(name, samples, voice, split, text, manner):
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = samples * (0.5 / np.abs(samples).max())
     soundfile.write(path, samples, 16000, format="OGG", subtype="OPUS", compression_level=QUALITY)
-    return {"path": name, "split": split, "voice": voice, "accent": manner.accent, "rate": manner.rate, "pitch": manner.pitch,
-            "range": manner.range, "seconds": f"{len(samples) / 16000:.2f}", "text": text}
+    return {
+        "path": name,
+        "split": split,
+        "voice": voice,
+        "accent": manner.accent,
+        "rate": manner.rate,
+        "pitch": manner.pitch,
+        "range": manner.range,
+        "seconds": f"{len(samples) / 16000:.2f}",
+        "text": text,
+    }
 
 
 if __name__ == "__main__":

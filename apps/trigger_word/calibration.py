@@ -33,7 +33,10 @@ def calibrate(network, validation, streams, layer, score_s, rate):
 
     positive, negative = ({name: (stream, logits(stream)) for name, stream in part.items()} for part in streams)
     rules = [WordRule(str(word), 0.0) for word in range(kernel.shape[1])]
-    points = [{**evaluation.count_at(_rules(rules, threshold), score_s, positive, negative), "threshold": threshold} for threshold in GRID]
+    points = [
+        {**evaluation.count_at(_rules(rules, threshold), score_s, positive, negative), "threshold": threshold}
+        for threshold in GRID
+    ]
     best = evaluation.at_rate(points, rate)
     shift = best["threshold"] if best else float(GRID[-1])
     head.set_weights([kernel.astype(np.float32), (bias - shift).astype(np.float32)])

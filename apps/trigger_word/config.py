@@ -75,5 +75,11 @@ SEARCH = {
 }
 
 TASK = Task(
-    name="trigger-word", summary="detect a spoken word in continuous audio", config=Config, search=SEARCH,
-    objective=("val_loss", "min"), package="apps.trigger_word", verbs=(Verb("listen", Listen, "listen"),))
+    name="trigger-word",
+    summary="detect a spoken word in continuous audio",
+    config=Config,
+    search=SEARCH,
+    objective=("val_loss", "min"),
+    package="apps.trigger_word",
+    verbs=(Verb("listen", Listen, "listen"),),
+)

@@ -38,8 +38,13 @@ def calibration_streams(recordings, ingredients, config, seconds=40.0):
     other = evaluation.speech_stream([clip.samples for clip in recordings.negatives["train"][:40]], 2)
     cut = int(seconds * 16000)
     noises = ingredients["train"].noises
-    return [evaluation.in_noise(spoken, noises, 10.0, 3).samples[:cut], spoken.samples[:cut], other.samples[:cut],
-            evaluation.in_noise(other, noises, 5.0, 4).samples[:cut], np.zeros(5 * 16000, np.float32)]
+    return [
+        evaluation.in_noise(spoken, noises, 10.0, 3).samples[:cut],
+        spoken.samples[:cut],
+        other.samples[:cut],
+        evaluation.in_noise(other, noises, 5.0, 4).samples[:cut],
+        np.zeros(5 * 16000, np.float32),
+    ]
 
 
 def export(network, folder, config, layer, streams, sources):
@@ -51,13 +56,27 @@ def export(network, folder, config, layer, streams, sources):
     int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])
     scores_per_step = step.output["score"].shape[1]
     description = {
-        "kind": "detector", "name": " ".join(config.words), "sample_rate": layer.options["sample_rate"], "front_end": layer.manifest(),
-        "frames_per_step": config.frames_per_step, "scores_per_step": scores_per_step,
-        "words": [{"word": word, "threshold": 0.5, "smoothing": 1, "refractory_s": 1.0, "rearm_below": 0.25, "rearm_s": 0.2} for word in config.words]}
+        "kind": "detector",
+        "name": " ".join(config.words),
+        "sample_rate": layer.options["sample_rate"],
+        "front_end": layer.manifest(),
+        "frames_per_step": config.frames_per_step,
+        "scores_per_step": scores_per_step,
+        "words": [
+            {"word": word, "threshold": 0.5, "smoothing": 1, "refractory_s": 1.0, "rearm_below": 0.25, "rearm_s": 0.2}
+            for word in config.words
+        ],
+    }
     write_device_folder(
-        folder / "device", step, states, float_file=float_file, int8_file=int8_file, description=description,
+        folder / "device",
+        step,
+        states,
+        float_file=float_file,
+        int8_file=int8_file,
+        description=description,
         readme=README.format(words=", ".join(map(repr, config.words))),
-        notices={"NOTICE.md": NOTICE.format(sources="\n".join(f"- {text}" for _, text in sources))})
+        notices={"NOTICE.md": NOTICE.format(sources="\n".join(f"- {text}" for _, text in sources))},
+    )
     _save_model(network, layer, folder / "saved_model")
     return _parity(network, layer, folder, frames, recorded, float_file, int8_file)
 
@@ -84,12 +103,20 @@ def _parity(network, layer, folder, frames, recorded, float_file, int8_file):
     size, figures = manifest["frames_per_step"], {}
     offline = [np.asarray(network(f[None], training=False)["score"])[0] for f in frames]
     streamed = np.concatenate([scores for _, scores in recorded])
-    expected = np.concatenate([o[:len(s)] for o, (_, s) in zip(offline, recorded)])
+    expected = np.concatenate([o[: len(s)] for o, (_, s) in zip(offline, recorded)])
     figures["one-step Keras against the whole clip"] = compare(streamed, expected, 1e-5)
     loaded = tf.saved_model.load(str(folder / "saved_model"))
-    saved = np.concatenate([loaded.signatures["serving_default"](frames=tf.constant(f[None]))["score"].numpy()[0][:len(s)] for f, (_, s) in zip(frames, recorded)])
+    saved = np.concatenate(
+        [
+            loaded.signatures["serving_default"](frames=tf.constant(f[None]))["score"].numpy()[0][: len(s)]
+            for f, (_, s) in zip(frames, recorded)
+        ]
+    )
     figures["SavedModel against Keras"] = compare(saved, expected, 1e-4)
-    for name, content, tolerance in (("float TFLite against Keras", float_file, 1e-4), ("int8 TFLite against Keras", int8_file, 0.05)):
+    for name, content, tolerance in (
+        ("float TFLite against Keras", float_file, 1e-4),
+        ("int8 TFLite against Keras", int8_file, 0.05),
+    ):
         model = StepModel(manifest, content)
         found = np.concatenate([run_file(model, f, "frames", size, "score") for f in frames])
         figures[name] = compare(found, expected, tolerance)
@@ -111,5 +138,8 @@ def compare_precisions(folder, samples):
     for precision in ("float", "int8"):
         detector = Detector(folder, precision)
         found[precision] = (detector.scores(samples)[1], [(d.word, round(d.time_s, 2)) for d in detector.push(samples)])
-    return {"seconds": len(samples) / 16000, "scores": compare(found["int8"][0], found["float"][0], 0.05),
-            "same_detections": found["int8"][1] == found["float"][1]}
+    return {
+        "seconds": len(samples) / 16000,
+        "scores": compare(found["int8"][0], found["float"][0], 0.05),
+        "same_detections": found["int8"][1] == found["float"][1],
+    }

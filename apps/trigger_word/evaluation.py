@@ -71,8 +71,8 @@ def in_noise(stream, noises, snr_db, seed, turn_s=20.0):
     for start in range(0, len(samples), int(turn_s * RATE)):
         noise = draw.choice(noises)
         piece = np.resize(np.roll(noise, draw.integer(len(noise))), min(int(turn_s * RATE), len(samples) - start))
-        scale = 10 ** ((LEVEL_DB - snr_db) / 20) / (np.sqrt(np.mean(noise.astype(np.float64)**2)) + 1e-9)
-        samples[start:start + len(piece)] += piece * np.float32(scale)
+        scale = 10 ** ((LEVEL_DB - snr_db) / 20) / (np.sqrt(np.mean(noise.astype(np.float64) ** 2)) + 1e-9)
+        samples[start : start + len(piece)] += piece * np.float32(scale)
     return dataclasses.replace(stream, samples=samples)
 
 
@@ -129,7 +129,9 @@ def sweep(rules, score_s, positive, negative):
     points = []
     hours = sum(stream.hours for stream, _ in negative.values())
     for threshold in THRESHOLDS:
-        points.append({**count_at(at_threshold(rules, threshold), score_s, positive, negative), "threshold": threshold, "hours": hours})
+        points.append(
+            {**count_at(at_threshold(rules, threshold), score_s, positive, negative), "threshold": threshold, "hours": hours}
+        )
     return points
 
 
@@ -141,8 +143,14 @@ def count_at(rules, score_s, positive, negative):
         misses[name], words[name] = len(stream.words) - len(hits), len(stream.words)
         others += len(elsewhere)
     accepts = {name: len(fire(rules, scores, score_s)) for name, (_, scores) in negative.items()}
-    return {"misses": misses, "words": words, "others": others, "false_accepts": sum(accepts.values()), "false_accepts_by_condition": accepts,
-            "hours": sum(stream.hours for stream, _ in negative.values())}
+    return {
+        "misses": misses,
+        "words": words,
+        "others": others,
+        "false_accepts": sum(accepts.values()),
+        "false_accepts_by_condition": accepts,
+        "hours": sum(stream.hours for stream, _ in negative.values()),
+    }
 
 
 def at_rate(points, rate):
@@ -183,6 +191,15 @@ def summarise(point):
     for name, misses in point["misses"].items():
         words = point["words"][name]
         rates[name] = {"misses": misses, "words": words, "rate": misses / max(words, 1), "interval": wilson(misses, words)}
-    return {"threshold": point.get("threshold"), "missed": rates, "other_firings_in_word_streams": point["others"],
-            "false_accepts": {"count": point["false_accepts"], "hours": point["hours"], "per_hour": point["false_accepts"] / point["hours"],
-                              "interval": [low, high], "by_condition": point["false_accepts_by_condition"]}}
+    return {
+        "threshold": point.get("threshold"),
+        "missed": rates,
+        "other_firings_in_word_streams": point["others"],
+        "false_accepts": {
+            "count": point["false_accepts"],
+            "hours": point["hours"],
+            "per_hour": point["false_accepts"] / point["hours"],
+            "interval": [low, high],
+            "by_condition": point["false_accepts_by_condition"],
+        },
+    }

@@ -23,6 +23,8 @@ from zoo.layers.audio import MelFrontEnd
 STRIDE = {"tcn_trigger_word": 2, "conv_gru_trigger_word": 4}
 VALIDATION_SCENES = 96
 EXAMPLE_S = 60.0
+RATES = (0.5, 1.0, 2.0, 5.0)
+CHUNK = 1280  # samples that a microphone gives at a time, 80 ms
 STREAM_SEEDS = {"val": 100, "test": 150}
 
 
@@ -38,7 +40,13 @@ def score_s(config):
 
 def builder_arguments(config, data):
     """What `zoo.build` makes the configuration's model from."""
-    common = {"num_mels": 40, "channels": config.channels, "dropout": config.dropout, "words": len(config.words), "seed": config.seed}
+    common = {
+        "num_mels": 40,
+        "channels": config.channels,
+        "dropout": config.dropout,
+        "words": len(config.words),
+        "seed": config.seed,
+    }
     if config.model == "tcn_trigger_word":
         return {**common, "blocks": config.blocks}
     return {**common, "depth": min(config.blocks, 3)}
@@ -56,8 +64,11 @@ def data_from(recordings, config, noises=None):
         draw = Stream(config.seed, 1_000_000 + number)
         negatives = [clip.samples for clip in recordings.negatives[split]]
         ingredients[split] = Ingredients(
-            [[clip.samples for clip in recordings.words[word][split]] for word in config.words], negatives,
-            backgrounds(draw, negatives, 30 if split == "train" else 10) + list((noises or {}).get(split, [])), [room(draw) for _ in range(48)])
+            [[clip.samples for clip in recordings.words[word][split]] for word in config.words],
+            negatives,
+            backgrounds(draw, negatives, 30 if split == "train" else 10) + list((noises or {}).get(split, [])),
+            [room(draw) for _ in range(48)],
+        )
     scenes = Scenes(ingredients["train"], config.seed + 1, config.scene_s, score_s(config), config.positive_share)
     held_out = Scenes(ingredients["val"], config.seed + 2, config.scene_s, score_s(config), config.positive_share)
     layer = front_end(config)
@@ -67,11 +78,14 @@ def data_from(recordings, config, noises=None):
 
     def read(scenes):
         def one(index):
-            samples, labels, weights = tf.numpy_function(lambda i: scenes.scene(int(i)), [index], [tf.float32] * 3, stateful=False)
+            samples, labels, weights = tf.numpy_function(
+                lambda i: scenes.scene(int(i)), [index], [tf.float32] * 3, stateful=False
+            )
             samples.set_shape([scenes.length])
             labels.set_shape([scenes.scores, len(config.words)])
             weights.set_shape([scenes.scores])
             return samples, labels, weights
+
         return one
 
     def train(first_step):
@@ -81,12 +95,20 @@ def data_from(recordings, config, noises=None):
         return batches.map(features).prefetch(3)
 
     batch = min(config.batch_size, 32)
-    validation = tf.data.Dataset.range(VALIDATION_SCENES).map(read(held_out), num_parallel_calls=2).batch(batch).map(features).cache()
+    validation = (
+        tf.data.Dataset.range(VALIDATION_SCENES).map(read(held_out), num_parallel_calls=2).batch(batch).map(features).cache()
+    )
     summary = {"sources": [list(line) for line in recordings.sources], "words": {}, "negatives": {}}
     for word in config.words:
         summary["words"][word] = {split: len(recordings.words[word][split]) for split in SPLITS}
-    summary["negatives"] = {split: {"hours": round(hours(recordings.negatives[split]), 3), "clips": len(recordings.negatives[split]),
-                                    "speakers": len({c.speaker for c in recordings.negatives[split]} - {""})} for split in SPLITS}
+    summary["negatives"] = {
+        split: {
+            "hours": round(hours(recordings.negatives[split]), 3),
+            "clips": len(recordings.negatives[split]),
+            "speakers": len({c.speaker for c in recordings.negatives[split]} - {""}),
+        }
+        for split in SPLITS
+    }
     return Data(train, validation, (recordings, ingredients), summary)
 
 
@@ -110,7 +132,9 @@ def export(network, folder, config, data):
     held_out = streams(recordings, ingredients["val"], config, "val", STREAM_SEEDS["val"])
     found = calibrate(network, data.validation, held_out, layer, score_s(config), config.target_false_accepts_per_hour)
     write_json(folder / "calibration.json", found)
-    return device.export(network, folder, config, layer, device.calibration_streams(recordings, ingredients, config), recordings.sources)
+    return device.export(
+        network, folder, config, layer, device.calibration_streams(recordings, ingredients, config), recordings.sources
+    )
 
 
 def evaluate(folder, config, data):
@@ -121,21 +145,35 @@ def evaluate(folder, config, data):
     for split, seed in STREAM_SEEDS.items():
         words, speech = streams(recordings, ingredients[split], config, split, seed)
         positive = {n: (s, evaluation.score_streams(detector, {n: s}, f"{split}, words, {n}")[n]) for n, s in words.items()}
-        negative = {n: (s, evaluation.score_streams(detector, {n: s}, f"{split}, other speech, {n}")[n]) for n, s in speech.items()}
+        negative = {
+            n: (s, evaluation.score_streams(detector, {n: s}, f"{split}, other speech, {n}")[n]) for n, s in speech.items()
+        }
         points[split] = evaluation.sweep(detector.rules, detector.score_s, positive, negative)
         scored[split] = (positive, negative)
     threshold = evaluation.choose_threshold(points["val"], config.target_false_accepts_per_hour)
     device.set_threshold(folder / "device", threshold)
     rules = evaluation.at_threshold(detector.rules, threshold)
-    shipped = {split: evaluation.summarise({**evaluation.count_at(rules, detector.score_s, *scored[split]), "threshold": threshold}) for split in scored}
+    shipped = {
+        split: evaluation.summarise({**evaluation.count_at(rules, detector.score_s, *scored[split]), "threshold": threshold})
+        for split in scored
+    }
     rates = {}
-    for rate in (0.5, 1.0, 2.0, 5.0):
+    for rate in RATES:
         point = evaluation.at_rate(points["test"], rate)
         rates[f"{rate:g}"] = evaluation.summarise(point) if point else None
-    int8 = device.compare_precisions(folder / "device", next(iter(scored["test"][1].values()))[0].samples[:int(EXAMPLE_S * 16000)])
-    return {"threshold": threshold, "target_false_accepts_per_hour": config.target_false_accepts_per_hour, "shipped": shipped,
-            "missed_at_false_accepts_per_hour": rates, "curve": points["test"], "int8_against_float": int8, "data": data.summary,
-            "example": _write_example(folder, recordings, ingredients["test"], config)}
+    int8 = device.compare_precisions(
+        folder / "device", next(iter(scored["test"][1].values()))[0].samples[: int(EXAMPLE_S * 16000)]
+    )
+    return {
+        "threshold": threshold,
+        "target_false_accepts_per_hour": config.target_false_accepts_per_hour,
+        "shipped": shipped,
+        "missed_at_false_accepts_per_hour": rates,
+        "curve": points["test"],
+        "int8_against_float": int8,
+        "data": data.summary,
+        "example": _write_example(folder, recordings, ingredients["test"], config),
+    }
 
 
 def streams(recordings, ingredients, config, split, seed):
@@ -145,7 +183,9 @@ def streams(recordings, ingredients, config, split, seed):
     order = np.argsort(draw.array(len(clips)), kind="stable")
     words = evaluation.word_stream([clips[i] for i in order], seed)
     speech = evaluation.speech_stream([clip.samples for clip in recordings.negatives[split]], seed + 1)
-    return evaluation.conditions(words, ingredients.noises, seed + 10), evaluation.conditions(speech, ingredients.noises, seed + 20)
+    return evaluation.conditions(words, ingredients.noises, seed + 10), evaluation.conditions(
+        speech, ingredients.noises, seed + 20
+    )
 
 
 def _write_example(folder, recordings, ingredients, config):
@@ -155,30 +195,63 @@ def _write_example(folder, recordings, ingredients, config):
     while length < EXAMPLE_S - 6:
         word = draw.integer(len(config.words))
         chosen = draw.choice(recordings.words[config.words[word]]["test"]) if draw.chance(0.5) else None
-        other = draw.choice(recordings.negatives["test"]).samples[:4 * 16000]
+        other = draw.choice(recordings.negatives["test"]).samples[: 4 * 16000]
         clips.append((word, chosen.samples) if chosen else (-1, other))
         length += len(clips[-1][1]) / 16000 + 1.0
     stream = evaluation.word_stream(clips, config.seed, gap_s=(0.6, 1.4))
     noisy = evaluation.in_noise(stream, ingredients.noises, 10.0, config.seed)
     write_audio(folder / "example.wav", np.clip(noisy.samples, -1, 1))
-    return {"words": [[config.words[w], a, b] for w, a, b in noisy.words if w >= 0], "seconds": len(noisy.samples) / 16000}
+    samples, detector = read_audio(folder / "example.wav"), Detector(folder / "device")
+    found = [detection for start in range(0, len(samples), CHUNK) for detection in detector.push(samples[start : start + CHUNK])]
+    return {
+        "words": [[config.words[w], a, b] for w, a, b in noisy.words if w >= 0],
+        "seconds": len(samples) / 16000,
+        "detections": [[d.word, round(d.time_s, 2), round(d.score, 3)] for d in found],
+    }
 
 
 def headline(metrics):
     """The result in a few lines."""
     test = metrics["shipped"]["test"]
     accepts = test["false_accepts"]
-    lines = [f"threshold {metrics['threshold']:.3f}, from validation; on the test streams:",
-             f"{accepts['per_hour']:.2f} false accepts an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; {accepts['count']} in {accepts['hours']:.2f} h)"]
+    lines = [
+        f"threshold {metrics['threshold']:.3f}, from validation; on the test streams:",
+        f"{accepts['per_hour']:.2f} false accepts an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; {accepts['count']} in {accepts['hours']:.2f} h)",
+    ]
     for name, missed in test["missed"].items():
-        lines.append(f"missed, {name}: {100 * missed['rate']:.1f}% ({100 * missed['interval'][0]:.1f} to {100 * missed['interval'][1]:.1f}; {missed['misses']} of {missed['words']})")
+        lines.append(
+            f"missed, {name}: {100 * missed['rate']:.1f}% ({100 * missed['interval'][0]:.1f} to {100 * missed['interval'][1]:.1f}; {missed['misses']} of {missed['words']})"
+        )
+    for rate, point in metrics["missed_at_false_accepts_per_hour"].items():
+        if point and float(rate) == 1:
+            cells = ", ".join(
+                f"{name} {100 * m['rate']:.1f}% ({100 * m['interval'][0]:.1f} to {100 * m['interval'][1]:.1f})"
+                for name, m in point["missed"].items()
+            )
+            lines.append(f"missed at <= {rate} false accepts an hour: {cells}")
+    example = metrics["example"]
+    lines.append(
+        f"example.wav, {example['seconds']:.0f} s at 10 dB, through the TFLite file: the word was said {len(example['words'])} times; it fired at"
+    )
+    lines += [
+        f"  {time_s:6.2f} s  {word}  score {score:.2f}  {_verdict(word, time_s, example['words'])}"
+        for word, time_s, score in example["detections"]
+    ]
     return lines
+
+
+def _verdict(word, time_s, said):
+    span = next((span for span in said if span[0] == word and span[1] <= time_s <= span[2] + evaluation.LATE_S), None)
+    return f"(said from {span[1]:.2f} to {span[2]:.2f})" if span else "(falsely)"
 
 
 def card(metrics):
     """The limits that a preset's card states."""
-    return ("Rendered voices are not people: figures on them say nothing about a real room.\n"
-            if "bundled" in str(metrics["data"]["sources"]) else "") + "The figures are of continuous audio; see metrics.json for the whole curve.\n"
+    return (
+        "Rendered voices are not people: figures on them say nothing about a real room.\n"
+        if "bundled" in str(metrics["data"]["sources"])
+        else ""
+    ) + "The figures are of continuous audio; see metrics.json for the whole curve.\n"
 
 
 def report(folder, config, data, metrics):
@@ -188,9 +261,11 @@ def report(folder, config, data, metrics):
 
 def next_commands(folder, config):
     """What a person would type next."""
-    return [f"python -m tflite.runtime {folder}/device {folder}/example.wav",
-            "python -m apps trigger-word train --recordings MY_WORD --words my_word --output run_mine",
-            f"python -m tflite.runtime {folder}/device --microphone"]
+    return [
+        f"python -m tflite.runtime {folder}/device {folder}/example.wav",
+        "python -m apps trigger-word train --recordings MY_WORD --words my_word --output run_mine",
+        f"python -m tflite.runtime {folder}/device --microphone",
+    ]
 
 
 def listen(options):

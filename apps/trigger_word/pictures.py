@@ -16,20 +16,53 @@ def sections(folder, config, metrics):
     accepts = test["false_accepts"]
     words = ", ".join(repr(word) for word in config.words)
     clean = test["missed"]["clean"]
-    lead = (f"A detector of {words}. On words it never heard it misses {percent(clean['rate'])} ({interval(clean['interval'])}) in quiet, and fires falsely "
-            f"{accepts['per_hour']:.2f} times an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}) on {accepts['hours']:.1f} hours of other speech, clean and in noise.")
+    lead = (
+        f"A detector of {words}. On words it never heard it misses {percent(clean['rate'])} ({interval(clean['interval'])}) in quiet, and fires falsely "
+        f"{accepts['per_hour']:.2f} times an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}) on {accepts['hours']:.1f} hours of other speech, clean and in noise."
+    )
     return [
-        Section("What came out", lead, rows=shipped_rows(metrics), note=(
-            f"The threshold {metrics['threshold']:.3f} was chosen on the validation streams to keep to {target:g} false accepts an hour; the test streams had no part in it. "
-            "Brackets are 95% intervals: Wilson for misses, Poisson for false accepts (none in one hour still allows 3.7).\n"
-            "The same hours of speech are heard clean and in noise; they are pooled in the rate.")),
-        Section("Misses against false accepts", figures=((curve_figure(metrics), "Each point is one threshold on the test streams; bands are 95% intervals; the dot is the threshold that ships."),),
-                rows=rate_rows(metrics), note="Read off the test curve: one threshold for all conditions, false accepts pooled over clean and noisy speech."),
-        Section("A recording, heard by the exported file", figures=((recording_figure(folder, config, metrics), "Waveform, spectrogram, and score with threshold; shaded: where a word was said; marked: where the detector fired."),),
-                note="example.wav in the run folder, at 10 dB. Try it: python -m tflite.runtime " + f"{folder}/device {folder}/example.wav"),
-        Section("Data", rows=data_rows(metrics), note="\n".join(text for _, text in metrics["data"]["sources"]) + "\nHours are of distinct audio."),
-        Section("Training", figures=((training_figure(folder), "Cross-entropy of a score, on training scenes and on held-out ones."),)),
-        Section("The exported files", rows=parity_rows(folder, metrics))]
+        Section(
+            "What came out",
+            lead,
+            rows=shipped_rows(metrics),
+            note=(
+                f"The threshold {metrics['threshold']:.3f} was chosen on the validation streams to keep to {target:g} false accepts an hour; the test streams had no part in it. "
+                "Brackets are 95% intervals: Wilson for misses, Poisson for false accepts (none in one hour still allows 3.7).\n"
+                "The same hours of speech are heard clean and in noise; they are pooled in the rate."
+            ),
+        ),
+        Section(
+            "Misses against false accepts",
+            figures=(
+                (
+                    curve_figure(metrics),
+                    "Each point is one threshold on the test streams; bands are 95% intervals; the dot is the threshold that ships.",
+                ),
+            ),
+            rows=rate_rows(metrics),
+            note="Read off the test curve: one threshold for all conditions, false accepts pooled over clean and noisy speech.",
+        ),
+        Section(
+            "A recording, heard by the exported file",
+            figures=(
+                (
+                    recording_figure(folder, config, metrics),
+                    "Waveform, spectrogram, and score with threshold; shaded: where a word was said; marked: where the detector fired.",
+                ),
+            ),
+            note="example.wav in the run folder, at 10 dB. Try it: python -m tflite.runtime "
+            + f"{folder}/device {folder}/example.wav",
+        ),
+        Section(
+            "Data",
+            rows=data_rows(metrics),
+            note="\n".join(text for _, text in metrics["data"]["sources"]) + "\nHours are of distinct audio.",
+        ),
+        Section(
+            "Training", figures=((training_figure(folder), "Cross-entropy of a score, on training scenes and on held-out ones."),)
+        ),
+        Section("The exported files", rows=parity_rows(folder, metrics)),
+    ]
 
 
 def percent(rate):
@@ -49,8 +82,15 @@ def shipped_rows(metrics):
         for condition, missed in point["missed"].items():
             count = accepts["by_condition"][condition]
             low, high = poisson(count, hours)
-            rows.append((f"{name}, {condition}", f"{percent(missed['rate'])} ({missed['misses']} of {missed['words']})", interval(missed["interval"]),
-                         f"{count / hours:.2f} ({count} in {hours:.2f} h)", f"{low:.2f} to {high:.2f}"))
+            rows.append(
+                (
+                    f"{name}, {condition}",
+                    f"{percent(missed['rate'])} ({missed['misses']} of {missed['words']})",
+                    interval(missed["interval"]),
+                    f"{count / hours:.2f} ({count} in {hours:.2f} h)",
+                    f"{low:.2f} to {high:.2f}",
+                )
+            )
     return rows
 
 
@@ -77,15 +117,32 @@ def data_rows(metrics):
 
 def parity_rows(folder, metrics):
     from apps.config import read_json
+
     rows = [("", "largest difference", "mean", "within tolerance")]
-    rows += [(name, f"{f['largest']:.1e}", f"{f['mean']:.1e}", f"{100 * f['within']:.2f}% within {f['tolerance']:g}") for name, f in read_json(folder / "parity.json").items()]
+    rows += [
+        (name, f"{f['largest']:.1e}", f"{f['mean']:.1e}", f"{100 * f['within']:.2f}% within {f['tolerance']:g}")
+        for name, f in read_json(folder / "parity.json").items()
+    ]
     int8 = metrics["int8_against_float"]
     same = "the same detections" if int8["same_detections"] else "other detections"
     scores = int8["scores"]
-    rows.append((f"int8 against float, {int8['seconds']:.0f} s of the test stream", f"{scores['largest']:.1e}", f"{scores['mean']:.1e}",
-                 f"{100 * scores['within']:.2f}% within {scores['tolerance']:g}, {same}"))
+    rows.append(
+        (
+            f"int8 against float, {int8['seconds']:.0f} s of the test stream",
+            f"{scores['largest']:.1e}",
+            f"{scores['mean']:.1e}",
+            f"{100 * scores['within']:.2f}% within {scores['tolerance']:g}, {same}",
+        )
+    )
     for precision, file in read_json(folder / "device" / "manifest.json")["files"].items():
-        rows.append((f"{file['name']} ({precision})", f"{file['bytes'] / 1000:.0f} kB", f"{len(file['operations'])} operations", ", ".join(o.split(":")[0] for o in file["operations"])))
+        rows.append(
+            (
+                f"{file['name']} ({precision})",
+                f"{file['bytes'] / 1000:.0f} kB",
+                f"{len(file['operations'])} operations",
+                ", ".join(o.split(":")[0] for o in file["operations"]),
+            )
+        )
     return rows
 
 
@@ -118,18 +175,27 @@ def recording_figure(folder, config, metrics):
     times, scores = detector.scores(samples)
     found = detector.push(samples)
     drawing, (wave, spectrum, score) = figure(width=11.0, height=6.0, panels=3, ratios=(1, 1.6, 1.4))
-    coarse = samples[:len(samples) // 160 * 160].reshape(-1, 160)
+    coarse = samples[: len(samples) // 160 * 160].reshape(-1, 160)
     seconds = np.arange(len(coarse)) / 100
     wave.fill_between(seconds, coarse.min(1), coarse.max(1), color=COLOURS[0], linewidth=0)
     wave.set_ylabel("waveform")
     front_end = {**detector.manifest["front_end"], "compression": "log", "log": {"floor": 1e-5}}
     frames = FrontEnd(front_end, detector.sample_rate).push(samples)
-    frames = frames[:len(frames) // 4 * 4].reshape(-1, 4, frames.shape[1]).mean(1)
-    spectrum.imshow(frames.T, origin="lower", aspect="auto", extent=(0, len(samples) / detector.sample_rate, 0, frames.shape[1]), cmap="viridis", interpolation="nearest")
+    frames = frames[: len(frames) // 4 * 4].reshape(-1, 4, frames.shape[1]).mean(1)
+    spectrum.imshow(
+        frames.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, len(samples) / detector.sample_rate, 0, frames.shape[1]),
+        cmap="viridis",
+        interpolation="nearest",
+    )
     spectrum.set_ylabel("mel band")
     for index, word in enumerate(config.words):
         score.plot(times, scores[:, index], color=COLOURS[index % len(COLOURS)], linewidth=1, label=word)
-    score.axhline(metrics["threshold"], color=COLOURS[3], linestyle="--", linewidth=1, label=f"threshold {metrics['threshold']:.2f}")
+    score.axhline(
+        metrics["threshold"], color=COLOURS[3], linestyle="--", linewidth=1, label=f"threshold {metrics['threshold']:.2f}"
+    )
     for _, start, end in metrics["example"]["words"]:
         for axes in (wave, score):
             axes.axvspan(start, end, color=COLOURS[2], alpha=0.25, linewidth=0)
@@ -144,4 +210,6 @@ def recording_figure(folder, config, metrics):
 
 def training_figure(folder):
     with open(folder / "history.csv", newline="", encoding="utf8") as file:
-        return history_figure([{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)], ("loss", "val_loss"))
+        return history_figure(
+            [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)], ("loss", "val_loss")
+        )

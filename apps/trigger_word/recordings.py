@@ -36,9 +36,14 @@ def gather(config):
     """The recordings that a configuration asks for."""
     if config.recordings is None:
         if config.words != (bundle.WORD,):
-            raise InputError(f"`recordings` is not given and `words` are {' '.join(config.words)}; the bundled recordings are of "
-                             f"{bundle.WORD!r} only. Give --recordings DIR.")
-        words, sources = {bundle.WORD: bundled(bundle.WORD)}, [("words", f"{bundle.WORD!r}: bundled, rendered voices, split by voice")]
+            raise InputError(
+                f"`recordings` is not given and `words` are {' '.join(config.words)}; the bundled recordings are of "
+                f"{bundle.WORD!r} only. Give --recordings DIR."
+            )
+        words, sources = (
+            {bundle.WORD: bundled(bundle.WORD)},
+            [("words", f"{bundle.WORD!r}: bundled, rendered voices, split by voice")],
+        )
     else:
         words, sources = {}, []
         for word in config.words:
@@ -52,8 +57,14 @@ def bundled(kind):
     """The bundled recordings of a kind, 'computer' or 'other', by split."""
     with open(bundle.FOLDER / "metadata.csv", newline="", encoding="utf8") as file:
         rows = [row for row in csv.DictReader(file) if row["path"].split("/")[1] == kind]
-    return {split: [Clip(to_int16(read_audio(bundle.FOLDER / row["path"])), row["path"], "bundled", row["voice"], row["text"], split)
-                    for row in rows if row["split"] == split] for split in SPLITS}
+    return {
+        split: [
+            Clip(to_int16(read_audio(bundle.FOLDER / row["path"])), row["path"], "bundled", row["voice"], row["text"], split)
+            for row in rows
+            if row["split"] == split
+        ]
+        for split in SPLITS
+    }
 
 
 def read_words(folder, word, several, seed):
@@ -68,8 +79,10 @@ def read_words(folder, word, several, seed):
     folder = inner if inner.is_dir() else folder
     paths = find_recordings(folder)
     if len(paths) < LEAST:
-        raise InputError(f"{folder} has {len(paths)} recording{'s' * (len(paths) != 1)} of {word!r}; expected at least {LEAST}, better 100 by many "
-                         "people: some to train, some to choose the threshold, some to test. Record more.")
+        raise InputError(
+            f"{folder} has {len(paths)} recording{'s' * (len(paths) != 1)} of {word!r}; expected at least {LEAST}, better 100 by many "
+            "people: some to train, some to choose the threshold, some to test. Record more."
+        )
     notes = _metadata(folder)
     clips = []
     for path in tqdm(paths, desc=f"reading {word}", leave=False):
@@ -77,12 +90,23 @@ def read_words(folder, word, several, seed):
         if np.abs(samples).max() < SILENCE:
             raise InputError(f"{path} is silent (peak below -80 dB); record it again or remove it.")
         if np.mean(np.abs(samples) > 0.999) > 0.01:
-            tqdm.write(f"warning: {path} is clipped ({100 * np.mean(np.abs(samples) > 0.999):.0f}% of its samples are at full scale); record it with less gain")
+            tqdm.write(
+                f"warning: {path} is clipped ({100 * np.mean(np.abs(samples) > 0.999):.0f}% of its samples are at full scale); record it with less gain"
+            )
         if path.suffix.lower() not in (".opus", ".ogg", ".mp3"):
             # other speech mostly went through such a codec: the detector shall not learn the codec
             samples = through_opus(samples, bundle.QUALITY)
         note = notes.get(str(path.relative_to(folder)), {})
-        clips.append(Clip(to_int16(samples), str(path.relative_to(folder)), str(folder), note.get("speaker", ""), word, note.get("split", "")))
+        clips.append(
+            Clip(
+                to_int16(samples),
+                str(path.relative_to(folder)),
+                str(folder),
+                note.get("speaker", ""),
+                word,
+                note.get("split", ""),
+            )
+        )
     return split_clips(clips, seed), f"{word!r}: {len(clips)} recordings, {_how_split(clips)}"
 
 
@@ -110,9 +134,13 @@ def split_clips(clips, seed):
     if all(clip.split for clip in clips):
         return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
     known = all(clip.speaker for clip in clips)
-    groups = sorted({clip.speaker if known else clip.name for clip in clips}, key=lambda g: hashlib.sha256(f"{seed}:{g}".encode()).digest())
+    groups = sorted(
+        {clip.speaker if known else clip.name for clip in clips}, key=lambda g: hashlib.sha256(f"{seed}:{g}".encode()).digest()
+    )
     if len(groups) < 3:
-        raise InputError(f"the recordings are of {len(groups)} speakers; expected at least 3, one each to train, to choose the threshold and to test.")
+        raise InputError(
+            f"the recordings are of {len(groups)} speakers; expected at least 3, one each to train, to choose the threshold and to test."
+        )
     held = max(1, len(groups) // 5)
     places = {g: "test" if i < held else "val" if i < 2 * held else "train" for i, g in enumerate(groups)}
     return {split: [clip for clip in clips if places[clip.speaker if known else clip.name] == split] for split in SPLITS}
@@ -125,7 +153,9 @@ def gather_negatives(config):
         for folder in config.negatives:
             for path in tqdm(find_recordings(folder), desc="reading negatives", leave=False):
                 clips.append(Clip(to_int16(read_audio(path)), str(path), str(folder)))
-        return split_clips(clips, config.seed), [("negatives", f"{', '.join(map(str, config.negatives))}: {hours(clips):.2f} h, speakers unknown")]
+        return split_clips(clips, config.seed), [
+            ("negatives", f"{', '.join(map(str, config.negatives))}: {hours(clips):.2f} h, speakers unknown")
+        ]
     if config.recordings is not None:
         sets = [name for name in PUBLIC if available(name) or (config.download and find(name).canonical)]
         if sets:
@@ -155,13 +185,23 @@ def by_split(clips):
 
 def _rendered(config):
     negatives = bundled("other")
-    lines = [("negatives", f"bundled rendered words and sentences: {sum(hours(clips) for clips in negatives.values()):.2f} h, split by voice")]
+    lines = [
+        (
+            "negatives",
+            f"bundled rendered words and sentences: {sum(hours(clips) for clips in negatives.values()):.2f} h, split by voice",
+        )
+    ]
     if not espeak_installed():
         return negatives, [*lines, ("negatives", "no further speech was rendered: the package espeakng-loader is not installed")]
     if config.rendered_hours:
         for number, split in enumerate(SPLITS):
             negatives[split] = negatives[split] + rendered(split, config.rendered_hours, number)
-        lines.append(("negatives", f"rendered by espeak-ng: {config.rendered_hours:g} h of distinct sentences each for train, validation and test, by the voices of each"))
+        lines.append(
+            (
+                "negatives",
+                f"rendered by espeak-ng: {config.rendered_hours:g} h of distinct sentences each for train, validation and test, by the voices of each",
+            )
+        )
     return negatives, lines
 
 
@@ -172,7 +212,10 @@ def rendered(split, hours_wanted, seed):
         with np.load(path, allow_pickle=False) as arrays:
             samples, ends, speakers = arrays["samples"], arrays["ends"], arrays["speakers"]
         starts = np.concatenate([[0], ends[:-1]])
-        return [Clip(samples[a:b], f"{split}_{i}", "rendered", str(s), "", split) for i, (a, b, s) in enumerate(zip(starts, ends, speakers))]
+        return [
+            Clip(samples[a:b], f"{split}_{i}", "rendered", str(s), "", split)
+            for i, (a, b, s) in enumerate(zip(starts, ends, speakers))
+        ]
     voices = [voice for voice in VARIANTS if bundle.split_of(voice) == split]
     draw, clips, length = Stream(7000 + seed, 0), [], 0
     with tqdm(total=round(hours_wanted * 60), unit="min", desc=f"rendering {split} speech", leave=False) as bar:
@@ -184,8 +227,12 @@ def rendered(split, hours_wanted, seed):
             length += len(samples)
             bar.update(round(length / 16000 / 60) - bar.n)
     with replacing(path) as temporary:
-        np.savez(temporary, samples=np.concatenate([c.samples for c in clips]), ends=np.cumsum([len(c.samples) for c in clips]),
-                 speakers=np.array([c.speaker for c in clips]))
+        np.savez(
+            temporary,
+            samples=np.concatenate([c.samples for c in clips]),
+            ends=np.cumsum([len(c.samples) for c in clips]),
+            speakers=np.array([c.speaker for c in clips]),
+        )
     return clips
 
 

@@ -84,8 +84,8 @@ class Scenes:
             item = self._respeak(draw, item)
             if is_word and position + len(item) <= self.length:
                 spans.append((word, (position + len(item)) / RATE))
-            piece = item[:self.length - position]
-            speech[position:position + len(piece)] = piece
+            piece = item[: self.length - position]
+            speech[position : position + len(piece)] = piece
             gap = draw.uniform(0.0, 0.12) if draw.chance(0.4) else draw.uniform(0.12, 1.0)
             position += len(piece) + max(1, int(gap * RATE))
         return speech, spans
@@ -95,7 +95,7 @@ class Scenes:
         """The beginning or the end of a word: near, but not it."""
         share = draw.uniform(0.3, 0.65)
         count = int(share * len(word))
-        return word[:count] if draw.chance(0.6) else word[len(word) - count:]
+        return word[:count] if draw.chance(0.6) else word[len(word) - count :]
 
     def _other_speech(self, draw):
         at = draw.integer(self._total)
@@ -103,9 +103,9 @@ class Scenes:
         clip = self._negatives[index]
         length = int(draw.uniform(0.4, 4.0) * RATE)
         start = max(0, min(int(at - self._ends[index]) + len(clip), len(clip) - length))
-        samples = clip[start:start + length].astype(np.float32) / 32768
+        samples = clip[start : start + length].astype(np.float32) / 32768
         if index not in self._gains:
-            level, _ = active_speech_level(clip[:10 * RATE].astype(np.float32) / 32768)
+            level, _ = active_speech_level(clip[: 10 * RATE].astype(np.float32) / 32768)
             self._gains[index] = np.float32(10 ** (-max(level, -60.0) / 20))
         return samples * self._gains[index]
 
@@ -131,7 +131,7 @@ class Scenes:
             noise = draw.choice(self.ingredients.noises)
             offset = draw.integer(len(noise))
             repeats = -(-(offset + len(speech)) // len(noise))
-            noise = np.tile(noise, repeats)[offset:offset + len(speech)]
+            noise = np.tile(noise, repeats)[offset : offset + len(speech)]
             power = np.sqrt(np.mean(noise**2)) + 1e-9
             speech = speech + noise * np.float32(10 ** (-draw.uniform(-2.0, 30.0) / 20) / power)
         if draw.chance(0.3):
@@ -155,7 +155,7 @@ def equalise(draw, samples):
     spectrum = np.fft.rfft(samples)
     frequency = np.linspace(0.0, 1.0, len(spectrum))
     tilt, bump, centre, width = draw.uniform(-9, 9), draw.uniform(-9, 9), draw.uniform(0.05, 0.8), draw.uniform(0.05, 0.3)
-    gain_db = tilt * (frequency - 0.3) + bump * np.exp(-((frequency - centre) / width) ** 2)
+    gain_db = tilt * (frequency - 0.3) + bump * np.exp(-(((frequency - centre) / width) ** 2))
     return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
 
 
@@ -164,7 +164,7 @@ def code(draw, samples):
     scale = np.abs(samples).max() + 1e-9
     if draw.chance(0.6):
         spectrum = np.fft.rfft(samples)
-        spectrum[int(draw.uniform(0.42, 0.95) * len(spectrum)):] = 0
+        spectrum[int(draw.uniform(0.42, 0.95) * len(spectrum)) :] = 0
         samples = np.fft.irfft(spectrum, len(samples))
     if draw.chance(0.5):
         levels = 2 ** (4 + draw.integer(4))

@@ -35,7 +35,7 @@ def chords(draw, seconds):
             pitch = root * 2 ** (step / 12)
             brightness = draw.uniform(0.2, 0.9)
             tone = sum(brightness**k * np.sin(2 * np.pi * pitch * (k + 1) * time) for k in range(5) if pitch * (k + 1) < RATE / 2)
-            samples[start:start + len(time)] += envelope * tone
+            samples[start : start + len(time)] += envelope * tone
         start += length
     return _peak(samples)
 
@@ -47,8 +47,8 @@ def babble(draw, clips, seconds, voices=6):
     for _ in range(voices):
         position = 0
         while position < count:
-            piece = draw.choice(clips)[:count - position].astype(np.float64) / 32768
-            samples[position:position + len(piece)] += piece / (np.sqrt(np.mean(piece**2)) + 1e-6)
+            piece = draw.choice(clips)[: count - position].astype(np.float64) / 32768
+            samples[position : position + len(piece)] += piece / (np.sqrt(np.mean(piece**2)) + 1e-6)
             position += max(len(piece), RATE // 10)
     return _peak(samples)
 
@@ -73,7 +73,7 @@ def room(draw):
 
 def reverberate(samples, response):
     """The samples as heard in a room, as long as before, (n,) float32."""
-    return fftconvolve(samples, response)[:len(samples)].astype(np.float32)
+    return fftconvolve(samples, response)[: len(samples)].astype(np.float32)
 
 
 def _peak(samples):

@@ -16,9 +16,20 @@ def tone(seconds=1.0, rate=16000, frequency=440.0, level=0.5):
     return (level * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)).astype("float32")
 
 
-@pytest.mark.parametrize(("suffix", "subtype"), [
-    (".wav", "PCM_16"), (".wav", "PCM_24"), (".wav", "FLOAT"), (".wav", "PCM_U8"), (".flac", "PCM_16"), (".ogg", "VORBIS"), (".ogg", "OPUS"),
-    (".mp3", None), (".aiff", "PCM_16")])
+@pytest.mark.parametrize(
+    ("suffix", "subtype"),
+    [
+        (".wav", "PCM_16"),
+        (".wav", "PCM_24"),
+        (".wav", "FLOAT"),
+        (".wav", "PCM_U8"),
+        (".flac", "PCM_16"),
+        (".ogg", "VORBIS"),
+        (".ogg", "OPUS"),
+        (".mp3", None),
+        (".aiff", "PCM_16"),
+    ],
+)
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
 def test_formats_rates_and_channels_come_out_as_mono_at_16_khz(tmp_path, suffix, subtype, rate):
     stereo = np.stack([tone(rate=rate), tone(rate=rate)], axis=1)
@@ -37,18 +48,22 @@ def test_channels_are_averaged(tmp_path):
 
 def cut(path, share=0.5):
     content = path.read_bytes()
-    path.write_bytes(content[:int(len(content) * share)])
+    path.write_bytes(content[: int(len(content) * share)])
 
 
-@pytest.mark.parametrize(("name", "make", "words"), [
-    ("x.wav", lambda p: cut(p), "x.wav is cut short: its header promises more than"),
-    ("x.flac", lambda p: cut(p), "cannot be read as audio|is cut short"),
-    ("x.wav", lambda p: p.write_bytes(b""), "x.wav is an empty file"),
-    ("x.wav", lambda p: p.write_bytes(b"\xff\xd8\xff a picture"), "x.wav cannot be read as audio"),
-    ("x.wav", lambda p: p.write_text("hello"), "x.wav cannot be read as audio"),
-    ("x.wav", lambda p: soundfile.write(p, np.zeros(0), 16000), "x.wav holds no samples"),
-    ("x.wav", lambda p: soundfile.write(p, np.array([0.0, np.nan]), 16000, subtype="FLOAT"), "x.wav holds NaN or infinite"),
-    ("x.wav", lambda p: p.unlink(), "x.wav does not exist; expected an audio file")])
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("x.wav", lambda p: cut(p), "x.wav is cut short: its header promises more than"),
+        ("x.flac", lambda p: cut(p), "cannot be read as audio|is cut short"),
+        ("x.wav", lambda p: p.write_bytes(b""), "x.wav is an empty file"),
+        ("x.wav", lambda p: p.write_bytes(b"\xff\xd8\xff a picture"), "x.wav cannot be read as audio"),
+        ("x.wav", lambda p: p.write_text("hello"), "x.wav cannot be read as audio"),
+        ("x.wav", lambda p: soundfile.write(p, np.zeros(0), 16000), "x.wav holds no samples"),
+        ("x.wav", lambda p: soundfile.write(p, np.array([0.0, np.nan]), 16000, subtype="FLOAT"), "x.wav holds NaN or infinite"),
+        ("x.wav", lambda p: p.unlink(), "x.wav does not exist; expected an audio file"),
+    ],
+)
 def test_bad_files_are_refused_in_words(tmp_path, name, make, words):
     soundfile.write(tmp_path / name, tone(), 16000)
     make(tmp_path / name)
@@ -128,4 +143,4 @@ def test_the_graph_reader_equals_the_reader_where_tensorflow_io_loads(tmp_path, 
     except InputError as error:
         pytest.skip(str(error))
     expected = read_audio(path)
-    np.testing.assert_allclose(found[:len(expected)], expected, atol=2e-4 if suffix != ".ogg" else 1e-3)
+    np.testing.assert_allclose(found[: len(expected)], expected, atol=2e-4 if suffix != ".ogg" else 1e-3)

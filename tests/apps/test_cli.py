@@ -15,12 +15,27 @@ from apps.verbs import VERBS
 from tests.apps.test_recordings import folder_of, word
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = ["--steps", "4", "--steps-per-epoch", "2", "--checkpoint-steps", "2", "--units", "8", "--dimensions", "4", "--batch-size", "8"]
+TINY = [
+    "--steps",
+    "4",
+    "--steps-per-epoch",
+    "2",
+    "--checkpoint-steps",
+    "2",
+    "--units",
+    "8",
+    "--dimensions",
+    "4",
+    "--batch-size",
+    "8",
+]
 EVERY_VERB = [(task, verb) for task in TASKS for verb in (*VERBS, *(v.name for v in TASKS[task].verbs))]
 
 
 def run(*arguments, **options):
-    return subprocess.run([sys.executable, "-m", "apps", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "apps", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, **options
+    )
 
 
 @pytest.fixture(scope="session")
@@ -53,22 +68,44 @@ def test_help_does_not_load_tensorflow():
     assert "LOADED False" in subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["trigger-wird"], "'trigger-wird' is no task; expected trigger-word"),
-    (["trigger-word", "trian"], "'trian' is no verb of trigger-word; expected train"),
-    (["trigger-word", "train", "--output", "{tmp}/run", "--steps", "0"], "`steps` is 0; expected 1 to"),
-    (["trigger-word", "train", "--output", "{tmp}/run", "--recordings", "{tmp}/nowhere"], "nowhere is no folder; expected a folder of recordings"),
-    (["trigger-word", "train", "--output", "{tmp}/run", "--recordings", "{tmp}/one"], "has 1 recording of 'computer'; expected at least 6"),
-    (["trigger-word", "listen", "--run", "{tmp}/nowhere", "--files", "x.wav"], "nowhere/config.json does not exist; expected a run folder"),
-    (["trigger-word", "evaluate", "--run", "{run}"], "holds a run of the task 'language-model'; expected 'trigger-word'"),
-    (["language-model", "train", "--output", "{tmp}/run", "--text", "{tmp}/nowhere.txt"], "nowhere.txt does not exist; expected a text file"),
-    (["language-model", "train", "--output", "{tmp}/run", "--text", "{tmp}/short.txt"], "has 2 distinct lines; expected at least 30"),
-    (["language-model", "train", "--output", "{tmp}"], "has files in it but no config.json; expected a new folder or a run"),
-    (["language-model", "train", "--output", "{tmp}/short.txt"], "short.txt is a file; expected a folder"),
-    (["language-model", "train", "--output", "{run}", "--units", "9"], "holds a run with"),
-    (["language-model", "sample", "--run", "{run}", "--temperature", "0"], "`temperature` is 0.0; expected a number above 0"),
-    (["language-model", "sample", "--run", "{run}", "--prefix", "7"], "`prefix` has '7', which the model has never seen"),
-    (["language-model", "tune", "--output", "{tmp}/t", "--worker", "a", "--oracle", "nonsense"], "`oracle` is 'nonsense'; expected HOST:PORT")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trigger-wird"], "'trigger-wird' is no task; expected trigger-word"),
+        (["trigger-word", "trian"], "'trian' is no verb of trigger-word; expected train"),
+        (["trigger-word", "train", "--output", "{tmp}/run", "--steps", "0"], "`steps` is 0; expected 1 to"),
+        (
+            ["trigger-word", "train", "--output", "{tmp}/run", "--recordings", "{tmp}/nowhere"],
+            "nowhere is no folder; expected a folder of recordings",
+        ),
+        (
+            ["trigger-word", "train", "--output", "{tmp}/run", "--recordings", "{tmp}/one"],
+            "has 1 recording of 'computer'; expected at least 6",
+        ),
+        (
+            ["trigger-word", "listen", "--run", "{tmp}/nowhere", "--files", "x.wav"],
+            "nowhere/config.json does not exist; expected a run folder",
+        ),
+        (["trigger-word", "evaluate", "--run", "{run}"], "holds a run of the task 'language-model'; expected 'trigger-word'"),
+        (
+            ["language-model", "train", "--output", "{tmp}/run", "--text", "{tmp}/nowhere.txt"],
+            "nowhere.txt does not exist; expected a text file",
+        ),
+        (
+            ["language-model", "train", "--output", "{tmp}/run", "--text", "{tmp}/short.txt"],
+            "has 2 distinct lines; expected at least 30",
+        ),
+        (["language-model", "train", "--output", "{tmp}"], "has files in it but no config.json; expected a new folder or a run"),
+        (["language-model", "train", "--output", "{tmp}/short.txt"], "short.txt is a file; expected a folder"),
+        (["language-model", "train", "--output", "{run}", "--units", "9"], "holds a run with"),
+        (["language-model", "sample", "--run", "{run}", "--temperature", "0"], "`temperature` is 0.0; expected a number above 0"),
+        (["language-model", "sample", "--run", "{run}", "--prefix", "7"], "`prefix` has '7', which the model has never seen"),
+        (
+            ["language-model", "tune", "--output", "{tmp}/t", "--worker", "a", "--oracle", "nonsense"],
+            "`oracle` is 'nonsense'; expected HOST:PORT",
+        ),
+    ],
+)
 def test_mistakes_end_in_one_line_and_exit_code_2(finished, tmp_path, capsys, arguments, words):
     folder_of(tmp_path / "one", 1)
     (tmp_path / "short.txt").write_text("one\ntwo\n")
@@ -99,11 +136,29 @@ def test_an_unfinished_run_says_so(finished, tmp_path, capsys):
 
 
 def test_the_run_folder_holds_what_it_should(finished):
-    for name in ("config.json", "history.csv", "metrics.json", "report.html", "model.keras", "environment.json", "assets/vocabulary.json",
-                 "device/manifest.json", "device/model.tflite", "device/model_int8.tflite", "saved_model/saved_model.pb", "logs", "checkpoints"):
+    for name in (
+        "config.json",
+        "history.csv",
+        "metrics.json",
+        "report.html",
+        "model.keras",
+        "environment.json",
+        "assets/vocabulary.json",
+        "device/manifest.json",
+        "device/model.tflite",
+        "device/model_int8.tflite",
+        "saved_model/saved_model.pb",
+        "logs",
+        "checkpoints",
+    ):
         assert (finished / name).exists(), name
     report = (finished / "report.html").read_text()
-    assert "Content-Security-Policy" in report and "<svg" in report and "http://" not in report.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "")
+    assert (
+        "Content-Security-Policy" in report
+        and "<svg" in report
+        and "http://"
+        not in report.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "")
+    )
     assert not list(finished.rglob(".*"))
 
 
@@ -118,6 +173,7 @@ def test_samples_are_written_and_repeatable(finished, capsys):
 
 def test_the_same_command_again_changes_nothing_and_report_and_preset_follow(finished, tmp_path, capsys):
     import zoo
+
     before = (finished / "history.csv").read_bytes()
     assert main(["language-model", "train", "--output", str(finished), *TINY]) == 0
     assert (finished / "history.csv").read_bytes() == before
@@ -133,6 +189,7 @@ def test_the_same_command_again_changes_nothing_and_report_and_preset_follow(fin
 def test_a_full_disk_ends_in_one_line_and_keeps_the_good_files(finished, tmp_path):
     """RLIMIT_FSIZE stands for a full disk: no file may grow beyond it."""
     import shutil
+
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     good = {path: path.read_bytes() for path in (folder / "device").iterdir()}
@@ -140,7 +197,14 @@ def test_a_full_disk_ends_in_one_line_and_keeps_the_good_files(finished, tmp_pat
     def small_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 
-    result = run("language-model", "export", "--run", folder, preexec_fn=small_files, env={**__import__("os").environ, "TMPDIR": "/dev/shm"})
+    result = run(
+        "language-model",
+        "export",
+        "--run",
+        folder,
+        preexec_fn=small_files,
+        env={**__import__("os").environ, "TMPDIR": "/dev/shm"},
+    )
     assert result.returncode == 2, result.stderr
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("error: ") and "Traceback" not in result.stderr
@@ -166,8 +230,14 @@ def test_debug_shows_where_it_happened():
 
 def test_an_interrupt_says_how_to_go_on(tmp_path):
     import signal
-    process = subprocess.Popen([sys.executable, "-m", "apps", "language-model", "train", "--output", str(tmp_path / "run"), "--steps", "100000"],
-                               cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "apps", "language-model", "train", "--output", str(tmp_path / "run"), "--steps", "100000"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while not (tmp_path / "run" / "history.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -180,14 +250,35 @@ def test_an_interrupt_says_how_to_go_on(tmp_path):
 def test_one_word_is_trained_from_a_folder_end_to_end(tmp_path, capsys):
     """Two hundred lines of README in one test: recordings in, a device folder out that the runtime reads."""
     from tflite.runtime import Detector
+
     folder_of(tmp_path / "hello", 8)
     folder_of(tmp_path / "speech", 8, names="other_{:03d}")
-    options = ["--recordings", tmp_path / "hello", "--negatives", tmp_path / "speech", "--words", "hello", "--steps", "2", "--channels", "8",
-               "--blocks", "1", "--batch-size", "2", "--scene-s", "2", "--output", tmp_path / "run"]
+    options = [
+        "--recordings",
+        tmp_path / "hello",
+        "--negatives",
+        tmp_path / "speech",
+        "--words",
+        "hello",
+        "--steps",
+        "2",
+        "--channels",
+        "8",
+        "--blocks",
+        "1",
+        "--batch-size",
+        "2",
+        "--scene-s",
+        "2",
+        "--output",
+        tmp_path / "run",
+    ]
     assert main(["trigger-word", "train", *map(str, options)]) == 0
     out = capsys.readouterr()
     assert "speakers unknown" in (tmp_path / "run" / "report.html").read_text()
     assert "next:" in out.out + out.err
     detector = Detector(tmp_path / "run" / "device")
     assert detector.words == ["hello"] and detector.scores(word())[1].shape[1] == 1
-    assert main(["trigger-word", "listen", "--run", str(tmp_path / "run"), "--files", str(tmp_path / "hello" / "take_000.wav")]) == 0
+    assert (
+        main(["trigger-word", "listen", "--run", str(tmp_path / "run"), "--files", str(tmp_path / "hello" / "take_000.wav")]) == 0
+    )

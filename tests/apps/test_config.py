@@ -21,17 +21,21 @@ def test_paths_and_tuples_survive_json():
     assert from_json(Config, to_json(config), "x") == config
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({"step": 3}, "unknown key 'step'; expected fields such as steps"),
-    ({"steps": 0}, "`steps` is 0; expected 1 to"),
-    ({"steps": "many"}, "`steps` is 'many'; expected a value of type int"),
-    ({"steps": True}, "`steps` is True; expected a value of type int"),
-    ({"learning_rate": float("nan")}, "`learning_rate` is nan; expected"),
-    ({"model": "transformer"}, "`model` is 'transformer'; expected one of 'tcn_trigger_word'"),
-    ({"frames_per_step": 6}, "`frames_per_step` is 6; expected a multiple of 4"),
-    ({"words": []}, "`words` are none; expected one word"),
-    ({"words": ["a", "a"]}, "`words` are a a; expected one word or several different ones"),
-    ([], "holds list; expected an object")])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"step": 3}, "unknown key 'step'; expected fields such as steps"),
+        ({"steps": 0}, "`steps` is 0; expected 1 to"),
+        ({"steps": "many"}, "`steps` is 'many'; expected a value of type int"),
+        ({"steps": True}, "`steps` is True; expected a value of type int"),
+        ({"learning_rate": float("nan")}, "`learning_rate` is nan; expected"),
+        ({"model": "transformer"}, "`model` is 'transformer'; expected one of 'tcn_trigger_word'"),
+        ({"frames_per_step": 6}, "`frames_per_step` is 6; expected a multiple of 4"),
+        ({"words": []}, "`words` are none; expected one word"),
+        ({"words": ["a", "a"]}, "`words` are a a; expected one word or several different ones"),
+        ([], "holds list; expected an object"),
+    ],
+)
 def test_wrong_values_are_refused_in_words(values, words):
     with pytest.raises(InputError, match=words):
         from_json(Config, values, "config.json")

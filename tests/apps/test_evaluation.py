@@ -53,12 +53,16 @@ def test_another_word_is_no_hit():
 def plain_count(fired, words):
     heard, false_accepts = set(), []
     for word, time in sorted(fired, key=lambda f: f[1]):
-        match = next((i for i, (w, start, end) in enumerate(words) if i not in heard and w == word and start <= time <= end + 1.0), None)
+        match = next(
+            (i for i, (w, start, end) in enumerate(words) if i not in heard and w == word and start <= time <= end + 1.0), None
+        )
         false_accepts.append(time) if match is None else heard.add(match)
     return heard, false_accepts
 
 
-@given(gaps=st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.1, 1.0)), max_size=8), times=st.lists(st.floats(0, 20), max_size=10))
+@given(
+    gaps=st.lists(st.tuples(st.floats(0.0, 3.0), st.floats(0.1, 1.0)), max_size=8), times=st.lists(st.floats(0, 20), max_size=10)
+)
 def test_counting_equals_the_plain_definition(gaps, times):
     words, position = [], 0.0
     for gap, length in gaps:
@@ -72,10 +76,10 @@ def test_streams_place_words_where_they_say():
     stream = word_stream([(0, speech()), (1, speech(0.5, 1))], seed=1)
     assert [word for word, _, _ in stream.words] == [0, 1]
     for _, start, end in stream.words:
-        piece = stream.samples[int(start * 16000):int(end * 16000)]
+        piece = stream.samples[int(start * 16000) : int(end * 16000)]
         assert abs(active_speech_level(piece)[0] - LEVEL_DB) < 1.0
     (_, first, last) = stream.words[0]
-    quiet = stream.samples[:int(first * 16000)]
+    quiet = stream.samples[: int(first * 16000)]
     assert 1.2 <= first <= 2.8 and abs(last - first - 1.0) < 0.05 and np.std(quiet) == pytest.approx(10 ** (-70 / 20), rel=0.05)
 
 

@@ -38,7 +38,9 @@ fit(functions.model(config, data), data, config, TASK.objective, folder)
 
 
 def start(folder):
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def checkpoint_of(folder):
@@ -69,7 +71,10 @@ def test_a_killed_run_resumes_and_ends_as_the_uninterrupted_one(tmp_path):
     assert (whole / "history.csv").read_bytes() == (killed / "history.csv").read_bytes()
     for a, b in zip(weights(whole), weights(killed)):
         np.testing.assert_array_equal(a, b)
-    with np.load(whole / "checkpoints" / "step_000000060" / "variables.npz") as a, np.load(killed / "checkpoints" / "step_000000060" / "variables.npz") as b:
+    with (
+        np.load(whole / "checkpoints" / "step_000000060" / "variables.npz") as a,
+        np.load(killed / "checkpoints" / "step_000000060" / "variables.npz") as b,
+    ):
         assert a.files == b.files
         for name in a.files:
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
@@ -178,4 +183,8 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 def test_the_schedule_warms_up_and_falls():
     schedule = WarmupCosine(1.0, 1000)
     rates = [float(schedule(step)) for step in (0, 25, 49, 500, 1000)]
-    assert rates[0] < rates[1] < rates[2] == pytest.approx(1.0, abs=1e-2) and rates[3] == pytest.approx(0.54, abs=0.05) and rates[4] == pytest.approx(0.01)
+    assert (
+        rates[0] < rates[1] < rates[2] == pytest.approx(1.0, abs=1e-2)
+        and rates[3] == pytest.approx(0.54, abs=0.05)
+        and rates[4] == pytest.approx(0.01)
+    )

@@ -20,10 +20,19 @@ ABC = "abcdefgh"
 def cycle(tmp_path_factory):
     """A run on lines that walk through the alphabet from anywhere: after a comes b, after h comes a."""
     folder = tmp_path_factory.mktemp("cycle")
-    lines = [(ABC * 4)[start:start + length] for start in range(8) for length in range(6, 18)]
+    lines = [(ABC * 4)[start : start + length] for start in range(8) for length in range(6, 18)]
     (folder / "cycle.txt").write_text("\n".join(lines))
-    config = Config(text=folder / "cycle.txt", model="lstm_language_model", units=24, dimensions=8, steps=150, steps_per_epoch=50, batch_size=16, learning_rate=0.02,
-                    dropout=0.0)
+    config = Config(
+        text=folder / "cycle.txt",
+        model="lstm_language_model",
+        units=24,
+        dimensions=8,
+        steps=150,
+        steps_per_epoch=50,
+        batch_size=16,
+        learning_rate=0.02,
+        dropout=0.0,
+    )
     train(TASK, config, folder / "run")
     return folder / "run", config
 
@@ -47,6 +56,7 @@ def test_keras_the_saved_model_and_the_file_write_the_same_texts(cycle):
     data = functions.data(config)
     model = functions.model(config, data)
     import keras
+
     model.set_weights(keras.saving.load_model(folder / "model.keras", compile=False).get_weights())
     sampler = TextSampler(model, list(data.content.vocabulary), config.max_length)
     generator = Generator(folder / "device")
@@ -54,8 +64,14 @@ def test_keras_the_saved_model_and_the_file_write_the_same_texts(cycle):
     for options in ({"temperature": 1.0, "top_k": 0, "top_p": 1.0}, {"temperature": 1.7, "top_k": 4, "top_p": 0.95}):
         live = sampler.texts(seed=9, first=5, count=25, **options)
         filed = [generator.sample(9, 5 + i, max_length=config.max_length, **options) for i in range(25)]
-        saved = loaded(seed=tf.constant(9), first=tf.constant(5), count=tf.constant(25), temperature=tf.constant(options["temperature"]),
-                       top_k=tf.constant(options["top_k"]), top_p=tf.constant(options["top_p"]))["text"].numpy()
+        saved = loaded(
+            seed=tf.constant(9),
+            first=tf.constant(5),
+            count=tf.constant(25),
+            temperature=tf.constant(options["temperature"]),
+            top_k=tf.constant(options["top_k"]),
+            top_p=tf.constant(options["top_p"]),
+        )["text"].numpy()
         assert live == filed == [text.decode() for text in saved]
         assert len(set(live)) > 5
 
@@ -65,9 +81,14 @@ def test_text_is_yielded_while_it_is_made(cycle):
     assert next(stream) == "a" and next(stream) == "b"
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"prefix": "Z"}, "`prefix` has 'Z', which the model has never seen; it knows abcdefgh"), ({"temperature": float("nan")}, "`temperature` is nan"),
-    ({"top_p": 0}, "`top_p` is 0")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prefix": "Z"}, "`prefix` has 'Z', which the model has never seen; it knows abcdefgh"),
+        ({"temperature": float("nan")}, "`temperature` is nan"),
+        ({"top_p": 0}, "`top_p` is 0"),
+    ],
+)
 def test_wrong_options_are_refused(cycle, options, words):
     with pytest.raises(InputError, match=words):
         Generator(cycle[0] / "device").sample(**options)

@@ -43,7 +43,9 @@ def test_known_speakers_stand_on_one_side_only(tmp_path, negatives):
         writer.writerows([f"take_{i:03d}.wav", f"speaker_{i // 3}"] for i in range(20))
     found = gather(Config(recordings=folder, words=("hello",), negatives=(negatives,)))
     speakers = {split: {clip.speaker for clip in found.words["hello"][split]} for split in SPLITS}
-    assert all(speakers.values()) and not (speakers["train"] & speakers["test"] or speakers["train"] & speakers["val"] or speakers["val"] & speakers["test"])
+    assert all(speakers.values()) and not (
+        speakers["train"] & speakers["test"] or speakers["train"] & speakers["val"] or speakers["val"] & speakers["test"]
+    )
     assert "split by speaker (7)" in str(found.sources)
 
 
@@ -56,13 +58,21 @@ def test_several_words_have_a_folder_each(tmp_path, negatives):
         gather(Config(recordings=tmp_path / "words", words=("on", "away"), negatives=(negatives,)))
 
 
-@pytest.mark.parametrize(("count", "spoil", "words"), [
-    (1, lambda p: None, "has 1 recording of 'hello'; expected at least 6"),
-    (0, lambda p: None, "has no recordings"),
-    (8, lambda p: write_audio(p / "silent.wav", np.zeros(16000)), "silent.wav is silent .peak below -80 dB"),
-    (8, lambda p: (p / "fake.wav").write_text("no audio"), "fake.wav cannot be read as audio"),
-    (8, lambda p: (p / "empty.flac").write_bytes(b""), "empty.flac is an empty file"),
-    (8, lambda p: (p / "metadata.csv").write_text("name,who\na,b\n"), "has the columns name, who; expected path, and speaker or split")])
+@pytest.mark.parametrize(
+    ("count", "spoil", "words"),
+    [
+        (1, lambda p: None, "has 1 recording of 'hello'; expected at least 6"),
+        (0, lambda p: None, "has no recordings"),
+        (8, lambda p: write_audio(p / "silent.wav", np.zeros(16000)), "silent.wav is silent .peak below -80 dB"),
+        (8, lambda p: (p / "fake.wav").write_text("no audio"), "fake.wav cannot be read as audio"),
+        (8, lambda p: (p / "empty.flac").write_bytes(b""), "empty.flac is an empty file"),
+        (
+            8,
+            lambda p: (p / "metadata.csv").write_text("name,who\na,b\n"),
+            "has the columns name, who; expected path, and speaker or split",
+        ),
+    ],
+)
 def test_bad_folders_are_refused_in_words(tmp_path, negatives, count, spoil, words):
     spoil(folder_of(tmp_path / "hello", count))
     with pytest.raises(InputError, match=words):
@@ -99,5 +109,7 @@ def test_rendered_speech_is_cached_and_the_same_again(tmp_path, monkeypatch):
 def test_public_sets_keep_speakers_apart(mirror, tmp_path):
     found = gather(Config(recordings=folder_of(tmp_path / "hello", 8), words=("hello",)))
     speakers = {split: {(c.source, c.speaker) for c in found.negatives[split] if c.speaker} for split in SPLITS}
-    assert all(speakers.values()) and not (speakers["train"] & speakers["test"] or speakers["train"] & speakers["val"] or speakers["val"] & speakers["test"])
+    assert all(speakers.values()) and not (
+        speakers["train"] & speakers["test"] or speakers["train"] & speakers["val"] or speakers["val"] & speakers["test"]
+    )
     assert "librispeech_sample (CC BY 4.0)" in str(found.sources)

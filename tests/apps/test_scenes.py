@@ -22,7 +22,9 @@ def pulse(seconds, level):
 def ingredients():
     draw = Stream(0, 0)
     speech = [pulse(3.0, 0.1), pulse(5.0, 0.2)]
-    return Ingredients([[pulse(0.5, 0.5)], [pulse(0.7, 0.5)]], speech, backgrounds(draw, speech, 5, 4.0), [room(draw) for _ in range(3)])
+    return Ingredients(
+        [[pulse(0.5, 0.5)], [pulse(0.7, 0.5)]], speech, backgrounds(draw, speech, 5, 4.0), [room(draw) for _ in range(3)]
+    )
 
 
 def test_the_same_seed_and_index_make_the_same_scene(ingredients):
@@ -47,7 +49,12 @@ def test_scenes_have_their_length_range_and_labels(ingredients):
     for index in range(10):
         samples, labels, weights = scenes.scene(index)
         assert samples.shape == (80000,) and labels.shape == (125, 2) and weights.shape == (125,)
-        assert np.isfinite(samples).all() and np.abs(samples).max() <= 1 and set(np.unique(labels)) <= {0, 1} and set(np.unique(weights)) <= {0, 1}
+        assert (
+            np.isfinite(samples).all()
+            and np.abs(samples).max() <= 1
+            and set(np.unique(labels)) <= {0, 1}
+            and set(np.unique(weights)) <= {0, 1}
+        )
 
 
 def test_labels_follow_the_end_of_each_word(ingredients):
@@ -104,6 +111,10 @@ def test_the_bundled_recordings_keep_voices_apart_and_small():
         clips = bundled(kind)
         speakers = {split: {clip.speaker for clip in clips[split]} for split in SPLITS}
         assert all(len(s) >= 6 for s in speakers.values())
-        assert not speakers["train"] & speakers["val"] and not speakers["train"] & speakers["test"] and not speakers["val"] & speakers["test"]
+        assert (
+            not speakers["train"] & speakers["val"]
+            and not speakers["train"] & speakers["test"]
+            and not speakers["val"] & speakers["test"]
+        )
     assert sum(path.stat().st_size for path in bundle.FOLDER.rglob("*.ogg")) < 12e6
     assert bundle.WORD not in " ".join(clip.text for split in SPLITS for clip in bundled("other")[split])

@@ -31,7 +31,9 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ZOO_DATA_MIRROR", str(tmp_path / "mirror"))
     canonical = Form("tiny.canonical.txt", SUM, len(CONTENT), "text", (tmp_path / "web.txt").as_uri())
-    monkeypatch.setitem(SOURCES, "tiny", Source("tiny", "CC0", "somewhere", Form("tiny.txt", SUM, len(CONTENT), "text"), canonical))
+    monkeypatch.setitem(
+        SOURCES, "tiny", Source("tiny", "CC0", "somewhere", Form("tiny.txt", SUM, len(CONTENT), "text"), canonical)
+    )
     return tmp_path
 
 
@@ -83,7 +85,10 @@ def test_a_sum_that_nobody_publishes_is_kept_from_the_first_time(places, monkeyp
 
 def test_without_any_form_the_error_says_where_to_put_what(places, monkeypatch):
     monkeypatch.delenv("ZOO_DATA_MIRROR")
-    with pytest.raises(InputError, match=r"'wake_words_computer' has no archive that can be downloaded.*\(12 MB\) by hand at .*wake_words_computer.tar"):
+    with pytest.raises(
+        InputError,
+        match=r"'wake_words_computer' has no archive that can be downloaded.*\(12 MB\) by hand at .*wake_words_computer.tar",
+    ):
         sources.fetch("wake_words_computer")
     (places / "web.txt").unlink()
     with pytest.raises(InputError, match="could not be downloaded from file"):
@@ -126,6 +131,7 @@ def test_archives_are_read_without_unpacking(tmp_path):
 
 def test_canonical_layouts_are_read(tmp_path, monkeypatch):
     """The canonical archives cannot be had here: small ones in their layout stand for them."""
+
     def wav(seconds=0.1):
         buffer = io.BytesIO()
         soundfile.write(buffer, np.full(int(seconds * 16000), 0.1), 16000, format="WAV")
@@ -137,12 +143,24 @@ def test_canonical_layouts_are_read(tmp_path, monkeypatch):
         return buffer.getvalue()
 
     layouts = {
-        "speech_commands": ({"./yes/0c540988_nohash_0.wav": wav(), "./_unknown_/bed_1c540988_nohash_0.wav": wav()},
-                            [("0c540988", "yes", "test"), ("1c540988", "_unknown_", "test")]),
-        "librispeech": ({"LibriSpeech/test-other/1/2/1-2-0000.flac": flac(), "LibriSpeech/test-other/1/2/1-2.trans.txt": b"1-2-0000 HELLO\n"},
-                        [("1", "HELLO", "test")]),
-        "speechocean762": ({"so/WAVE/S1/u1.WAV": wav(), "so/train/text": b"u1 WE CALL\n", "so/train/utt2spk": b"u1 1\n", "so/train/wav.scp": b"u1 WAVE/S1/u1.WAV\n"},
-                           [("1", "WE CALL", "train")])}
+        "speech_commands": (
+            {"./yes/0c540988_nohash_0.wav": wav(), "./_unknown_/bed_1c540988_nohash_0.wav": wav()},
+            [("0c540988", "yes", "test"), ("1c540988", "_unknown_", "test")],
+        ),
+        "librispeech": (
+            {"LibriSpeech/test-other/1/2/1-2-0000.flac": flac(), "LibriSpeech/test-other/1/2/1-2.trans.txt": b"1-2-0000 HELLO\n"},
+            [("1", "HELLO", "test")],
+        ),
+        "speechocean762": (
+            {
+                "so/WAVE/S1/u1.WAV": wav(),
+                "so/train/text": b"u1 WE CALL\n",
+                "so/train/utt2spk": b"u1 1\n",
+                "so/train/wav.scp": b"u1 WAVE/S1/u1.WAV\n",
+            },
+            [("1", "WE CALL", "train")],
+        ),
+    }
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
     monkeypatch.delenv("ZOO_DATA_MIRROR", raising=False)
     for layout, (files, expected) in layouts.items():
@@ -153,11 +171,17 @@ def test_canonical_layouts_are_read(tmp_path, monkeypatch):
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
         total = hashlib.sha256(path.read_bytes()).hexdigest()
-        monkeypatch.setitem(SOURCES, layout, Source(layout, "CC", None, Form("none.tar", "0" * 64, 1, "mirror"), Form(path.name, total, None, layout, "http://x")))
+        monkeypatch.setitem(
+            SOURCES,
+            layout,
+            Source(layout, "CC", None, Form("none.tar", "0" * 64, 1, "mirror"), Form(path.name, total, None, layout, "http://x")),
+        )
         assert [(c.speaker, c.text.strip(), c.split) for c in read_set(layout)] == expected
 
 
-@pytest.mark.parametrize(("content", "words"), [(b"", "has no text"), (b"\n  \n", "has no text"), (b"caf\xe9\n", "is not UTF-8 text .byte 3")])
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "has no text"), (b"\n  \n", "has no text"), (b"caf\xe9\n", "is not UTF-8 text .byte 3")]
+)
 def test_text_is_read_strictly(tmp_path, content, words):
     (tmp_path / "x.txt").write_bytes(content)
     with pytest.raises(InputError, match=words):

@@ -9,10 +9,12 @@ def mel_power(samples, window, shift, fft, edges_hz, sample_rate):
     frequencies = np.arange(fft // 2 + 1) * sample_rate / fft
     frames = []
     for t in range(len(samples) // shift):
-        piece = padded[t * shift:t * shift + window]
+        piece = padded[t * shift : t * shift + window]
         taper = np.array([0.5 - 0.5 * np.cos(2 * np.pi * n / window) for n in range(window)])
         power = np.abs(np.fft.rfft(piece * taper, fft)) ** 2
-        frames.append([np.sum(power * np.interp(frequencies, edges_hz[b:b + 3], [0.0, 1.0, 0.0])) for b in range(len(edges_hz) - 2)])
+        frames.append(
+            [np.sum(power * np.interp(frequencies, edges_hz[b : b + 3], [0.0, 1.0, 0.0])) for b in range(len(edges_hz) - 2)]
+        )
     return np.array(frames)
 
 

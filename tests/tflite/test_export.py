@@ -23,7 +23,8 @@ def manifest_of(step, states):
     return {
         "inputs": {t.name: {"shape": list(t.shape)} for t in step.inputs if t.name not in carried},
         "outputs": {name: {"shape": list(t.shape)} for name, t in step.output.items() if name not in carried},
-        "states": [{"input": s.input, "output": s.output, "shape": list(s.shape), "initial": s.initial} for s in states]}
+        "states": [{"input": s.input, "output": s.output, "shape": list(s.shape), "initial": s.initial} for s in states],
+    }
 
 
 @pytest.mark.parametrize("name", STREAMING)
@@ -61,7 +62,12 @@ def test_operations_carry_their_versions():
 
 
 def test_what_is_not_finite_is_not_equal():
-    assert compare(np.array([np.nan, 1.0]), np.array([1.0, 1.0]), 0.1) == {"largest": np.inf, "mean": np.inf, "tolerance": 0.1, "within": 0.5}
+    assert compare(np.array([np.nan, 1.0]), np.array([1.0, 1.0]), 0.1) == {
+        "largest": np.inf,
+        "mean": np.inf,
+        "tolerance": 0.1,
+        "within": 0.5,
+    }
     with pytest.raises(ValueError, match="has the shape"):
         compare(np.zeros(2), np.zeros(3), 0.1)
 

@@ -14,7 +14,7 @@ def plain_firing(rules, score_s, scores):
     for t in range(len(scores)):
         smoothed = []
         for w, rule in enumerate(rules):
-            window = np.concatenate([np.zeros(rule.smoothing - 1, np.float32), scores[:t + 1, w]])[-rule.smoothing:]
+            window = np.concatenate([np.zeros(rule.smoothing - 1, np.float32), scores[: t + 1, w]])[-rule.smoothing :]
             smoothed.append(window.mean(dtype=np.float32))
             below[w] = below[w] + 1 if smoothed[w] < rule.rearm_below else 0
             if below[w] >= max(1, round(rule.rearm_s / score_s)):
@@ -28,8 +28,14 @@ def plain_firing(rules, score_s, scores):
 
 
 RULES = st.builds(
-    WordRule, word=st.just("w"), threshold=st.floats(0.3, 0.9), smoothing=st.integers(1, 4), refractory_s=st.floats(0.0, 0.5),
-    rearm_below=st.floats(0.05, 0.29), rearm_s=st.floats(0.0, 0.3))
+    WordRule,
+    word=st.just("w"),
+    threshold=st.floats(0.3, 0.9),
+    smoothing=st.integers(1, 4),
+    refractory_s=st.floats(0.0, 0.5),
+    rearm_below=st.floats(0.05, 0.29),
+    rearm_s=st.floats(0.0, 0.3),
+)
 
 
 @settings(max_examples=200, deadline=None)

@@ -42,7 +42,7 @@ def test_each_tone_is_heard_once_at_its_time(tone_detector, precision):
 def test_any_chunking_gives_the_same_detections(tone_detector, sizes):
     detector, samples, position, found = detector_of(tone_detector), tones(), 0, []
     for size in [*sizes, len(samples)]:
-        found += detector.push(samples[position:position + size])
+        found += detector.push(samples[position : position + size])
         position += size
     assert found == detector_of(tone_detector).push(samples)
 
@@ -76,12 +76,16 @@ def test_a_higher_threshold_can_be_asked_for(tone_detector):
         Detector(tone_detector, thresholds={"middle": 0.5})
 
 
-@pytest.mark.parametrize(("samples", "words"), [
-    (np.array([0.0, np.nan]), "samples hold NaN or infinity"),
-    (np.array([0.0, np.inf]), "samples hold NaN or infinity"),
-    (np.array([0.0, 12000.0]), "float samples reach 12000; expected"),
-    (np.zeros((5, 2)), r"samples have the shape \(5, 2\); expected \(n,\)"),
-    (np.zeros(5, np.int32), "samples are int32; expected int16, or float")])
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.array([0.0, np.nan]), "samples hold NaN or infinity"),
+        (np.array([0.0, np.inf]), "samples hold NaN or infinity"),
+        (np.array([0.0, 12000.0]), "float samples reach 12000; expected"),
+        (np.zeros((5, 2)), r"samples have the shape \(5, 2\); expected \(n,\)"),
+        (np.zeros(5, np.int32), "samples are int32; expected int16, or float"),
+    ],
+)
 def test_wrong_samples_are_refused_and_the_stream_goes_on(tone_detector, samples, words):
     detector = detector_of(tone_detector)
     before = detector.push(tones()[:20000])
@@ -114,25 +118,29 @@ def test_the_manifest_fits_its_schema(tone_detector):
     jsonschema.validate(json.loads((tone_detector / "manifest.json").read_text()), schema)
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (lambda m: m.update(version=2), "is of version 2; this runtime reads version 1"),
-    (lambda m: m.update(format="x"), "is no manifest of a device folder"),
-    (lambda m: m.update(kind="generator"), "describes a generator; expected a detector"),
-    (lambda m: m.update(surprise=1), "has the unknown key 'surprise'"),
-    (lambda m: m.pop("words"), "lacks words"),
-    (lambda m: m["front_end"].pop("log"), "lacks the constants of its compression 'log'"),
-    (lambda m: m["front_end"].update(edges_hz=[3, 2, 1]), "edges_hz does not rise"),
-    (lambda m: m["front_end"].update(fft=256), "fft is 256, less than the window"),
-    (lambda m: m["front_end"].update(window=100), "window is 100, less than the shift"),
-    (lambda m: m.update(frames_per_step=3), "the tensor frames has the shape"),
-    (lambda m: m.update(sample_rate="16k"), "sample_rate is of type str; expected integer"),
-    (lambda m: m.update(sample_rate=float("nan")), "sample_rate is of type float; expected integer"),
-    (lambda m: m["words"][0].update(threshold=1.5), r"words\[0\].threshold is 1.5; expected 0 to 1"),
-    (lambda m: m["words"][0].update(threshold=float("nan")), "threshold is nan"),
-    (lambda m: m["words"].clear(), "words has 0 items"),
-    (lambda m: m["words"].pop(), "the tensor score has the shape"),
-    (lambda m: m["states"].pop(), "manifest and model file differ in the input"),
-    (lambda m: m["files"]["float"].update(name="../model.tflite"), "name is .*; expected .+tflite")])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: m.update(version=2), "is of version 2; this runtime reads version 1"),
+        (lambda m: m.update(format="x"), "is no manifest of a device folder"),
+        (lambda m: m.update(kind="generator"), "describes a generator; expected a detector"),
+        (lambda m: m.update(surprise=1), "has the unknown key 'surprise'"),
+        (lambda m: m.pop("words"), "lacks words"),
+        (lambda m: m["front_end"].pop("log"), "lacks the constants of its compression 'log'"),
+        (lambda m: m["front_end"].update(edges_hz=[3, 2, 1]), "edges_hz does not rise"),
+        (lambda m: m["front_end"].update(fft=256), "fft is 256, less than the window"),
+        (lambda m: m["front_end"].update(window=100), "window is 100, less than the shift"),
+        (lambda m: m.update(frames_per_step=3), "the tensor frames has the shape"),
+        (lambda m: m.update(sample_rate="16k"), "sample_rate is of type str; expected integer"),
+        (lambda m: m.update(sample_rate=float("nan")), "sample_rate is of type float; expected integer"),
+        (lambda m: m["words"][0].update(threshold=1.5), r"words\[0\].threshold is 1.5; expected 0 to 1"),
+        (lambda m: m["words"][0].update(threshold=float("nan")), "threshold is nan"),
+        (lambda m: m["words"].clear(), "words has 0 items"),
+        (lambda m: m["words"].pop(), "the tensor score has the shape"),
+        (lambda m: m["states"].pop(), "manifest and model file differ in the input"),
+        (lambda m: m["files"]["float"].update(name="../model.tflite"), "name is .*; expected .+tflite"),
+    ],
+)
 def test_a_wrong_manifest_is_refused_in_words(tone_detector, tmp_path, change, words):
     with pytest.raises(InputError, match=words):
         Detector(copy(tone_detector, tmp_path, change)).push(tones())
@@ -162,6 +170,7 @@ def test_tampered_missing_and_unknown_files_are_refused(tone_detector, tmp_path)
 def test_a_file_that_is_no_model_is_refused_by_the_interpreter_in_words(tone_detector, tmp_path):
     def change(manifest):
         manifest["files"]["float"]["sha256"] = hashlib.sha256(b"no model").hexdigest()
+
     folder = copy(tone_detector, tmp_path, change)
     (folder / "model.tflite").write_bytes(b"no model")
     with pytest.raises(InputError, match="the interpreter refuses the model file"):
@@ -177,12 +186,12 @@ def strangers_detections(folder, samples):
     interpreter = find_interpreter()(str(folder / m["files"]["float"]["name"]))
     run = interpreter.get_signature_runner()
     edges, bins = np.array(fe["edges_hz"]), np.arange(fe["fft"] // 2 + 1) * m["sample_rate"] / fe["fft"]
-    bank = np.stack([np.interp(bins, edges[b:b + 3], [0, 1, 0]) for b in range(len(edges) - 2)], 1)
+    bank = np.stack([np.interp(bins, edges[b : b + 3], [0, 1, 0]) for b in range(len(edges) - 2)], 1)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(fe["window"]) / fe["window"])
     padded = np.concatenate([np.zeros(fe["window"] - fe["shift"]), samples])
     frames, average = [], None
     for start in range(0, len(samples) - fe["shift"] + 1, fe["shift"]):
-        energy = np.abs(np.fft.rfft(padded[start:start + fe["window"]] * hann, fe["fft"])) ** 2 @ bank
+        energy = np.abs(np.fft.rfft(padded[start : start + fe["window"]] * hann, fe["fft"])) ** 2 @ bank
         if fe["compression"] == "log":
             frames.append(np.log(energy + fe["log"]["floor"]))
         else:
@@ -193,7 +202,7 @@ def strangers_detections(folder, samples):
     state = {s["input"]: np.full(s["shape"], s["initial"], np.float32) for s in m["states"]}
     size, scores = m["frames_per_step"], []
     for start in range(0, len(frames) - size + 1, size):
-        out = run(frames=np.array(frames[start:start + size], np.float32)[None], **state)
+        out = run(frames=np.array(frames[start : start + size], np.float32)[None], **state)
         state = {s["input"]: out[s["output"]] for s in m["states"]}
         scores += list(out["score"][0])
     score_s = size / m["scores_per_step"] * fe["shift"] / m["sample_rate"]
@@ -201,7 +210,7 @@ def strangers_detections(folder, samples):
     for t in range(len(scores)):
         ready = []
         for w, rule in enumerate(word_rules):
-            window = [s[w] for s in scores[max(0, t + 1 - rule["smoothing"]):t + 1]]
+            window = [s[w] for s in scores[max(0, t + 1 - rule["smoothing"]) : t + 1]]
             score = sum(window) / rule["smoothing"]
             below[w] = below[w] + 1 if score < rule["rearm_below"] else 0
             armed[w] = armed[w] or below[w] >= max(1, round(rule["rearm_s"] / score_s))
@@ -239,13 +248,17 @@ def test_the_command_hears_files_and_standard_input(tone_detector, tmp_path, cap
     assert result.returncode == 0 and [line.split(b"\t")[2] for line in result.stdout.splitlines()] == [b"low", b"high"]
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda p: write_wav(p, tones(), rate=8000), "has 16 bit, 1 channels, 8000 Hz. Expected a 16-bit mono WAV at 16000 Hz"),
-    (lambda p: write_wav(p, np.zeros(0)), "is empty"),
-    (lambda p: p.write_bytes(b"ID3 this is no wave file"), "cannot be read as WAV"),
-    (lambda p: p.write_bytes(b""), "cannot be read as WAV (it is cut short)"),
-    (lambda p: p.write_bytes(write_wav(p, tones()).read_bytes()[:30000]), "is cut short: 33022 of 48000 samples are missing"),
-    (lambda p: None, "does not exist")])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: write_wav(p, tones(), rate=8000), "has 16 bit, 1 channels, 8000 Hz. Expected a 16-bit mono WAV at 16000 Hz"),
+        (lambda p: write_wav(p, np.zeros(0)), "is empty"),
+        (lambda p: p.write_bytes(b"ID3 this is no wave file"), "cannot be read as WAV"),
+        (lambda p: p.write_bytes(b""), "cannot be read as WAV (it is cut short)"),
+        (lambda p: p.write_bytes(write_wav(p, tones()).read_bytes()[:30000]), "is cut short: 33022 of 48000 samples are missing"),
+        (lambda p: None, "does not exist"),
+    ],
+)
 def test_the_command_refuses_bad_files_in_one_line(tone_detector, tmp_path, capsys, make, words):
     make(tmp_path / "x.wav")
     assert command.main([str(tone_detector), str(tmp_path / "x.wav")]) == 2
@@ -254,7 +267,11 @@ def test_the_command_refuses_bad_files_in_one_line(tone_detector, tmp_path, caps
 
 
 def test_the_command_explains_wrong_options(tone_detector, capsys):
-    for arguments in ([str(tone_detector)], [str(tone_detector), "x.wav", "--microphone"], [str(tone_detector), "x.wav", "--threshold", "7"]):
+    for arguments in (
+        [str(tone_detector)],
+        [str(tone_detector), "x.wav", "--microphone"],
+        [str(tone_detector), "x.wav", "--threshold", "7"],
+    ):
         with pytest.raises(SystemExit) as stopped:
             command.main(arguments)
         assert stopped.value.code == 2

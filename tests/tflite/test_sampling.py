@@ -10,10 +10,14 @@ from tflite.runtime import randomness, sampling
 from zoo.decoding import sampling as graph
 
 
-@pytest.mark.parametrize(("key", "counter", "expected"), [  # the authors' known answers (Random123, kat_vectors)
-    ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
-    ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
-    ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0))])
+@pytest.mark.parametrize(
+    ("key", "counter", "expected"),
+    [  # the authors' known answers (Random123, kat_vectors)
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0xFFFFFFFF), (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
 def test_threefry_gives_its_authors_answers(key, counter, expected):
     assert tuple(randomness.threefry2x32(key, np.array(counter, np.uint32))) == expected
     found = graph.threefry2x32([tf.constant(k, tf.uint32) for k in key], tf.constant(counter, tf.uint32))
@@ -39,8 +43,13 @@ LOGITS = st.lists(st.floats(-8, 8, width=32), min_size=3, max_size=12)
 
 
 @settings(max_examples=150, deadline=None)
-@given(logits=LOGITS, uniform=st.floats(0, 0.9990234375, width=32), temperature=st.sampled_from([0.1, 0.7, 1.0, 3.0]),
-       top_k=st.integers(0, 5), top_p=st.sampled_from([0.1, 0.5, 0.9, 1.0]))
+@given(
+    logits=LOGITS,
+    uniform=st.floats(0, 0.9990234375, width=32),
+    temperature=st.sampled_from([0.1, 0.7, 1.0, 3.0]),
+    top_k=st.integers(0, 5),
+    top_p=st.sampled_from([0.1, 0.5, 0.9, 1.0]),
+)
 def test_graph_and_numpy_choose_the_same_token(logits, uniform, temperature, top_k, top_p):
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
     expected = sampling.sample_token(np.float32(logits), uniform, **options)
@@ -72,9 +81,17 @@ def test_top_k_and_top_p_leave_the_rest_out():
     assert np.flatnonzero(frequencies(logits, top_p=0.8)).tolist() == [2, 3]
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ((0.0, 0, 1.0), "`temperature` is 0.0"), ((float("nan"), 0, 1.0), "`temperature` is nan"), ((-1.0, 0, 1.0), "`temperature` is -1.0"),
-    ((1.0, -1, 1.0), "`top_k` is -1"), ((1.0, 0, 0.0), "`top_p` is 0.0"), ((1.0, 0, 1.5), "`top_p` is 1.5")])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((0.0, 0, 1.0), "`temperature` is 0.0"),
+        ((float("nan"), 0, 1.0), "`temperature` is nan"),
+        ((-1.0, 0, 1.0), "`temperature` is -1.0"),
+        ((1.0, -1, 1.0), "`top_k` is -1"),
+        ((1.0, 0, 0.0), "`top_p` is 0.0"),
+        ((1.0, 0, 1.5), "`top_p` is 1.5"),
+    ],
+)
 def test_wrong_sampling_options_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         sampling.check_sampling(*options)

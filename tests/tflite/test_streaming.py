@@ -45,17 +45,32 @@ def test_dilated_stacked_nested_and_elementwise_parts_stream():
     x = cells(inner(frames)["score"])
     x = keras.ops.tanh(x + frames)
     x = keras.layers.TimeDistributed(keras.layers.Dense(2))(x)
-    assert_streams_as_a_whole(keras.Model(frames, {"score": x}), np.random.default_rng(0).normal(size=(1, 20, 4)).astype("float32"), [1, 2, 3])
+    assert_streams_as_a_whole(
+        keras.Model(frames, {"score": x}), np.random.default_rng(0).normal(size=(1, 20, 4)).astype("float32"), [1, 2, 3]
+    )
 
 
-@pytest.mark.parametrize(("layer", "reason"), [
-    (keras.layers.Conv1D(4, 3, padding="same", name="wide"), "'wide' .Conv1D. cannot stream: its padding is 'same'"),
-    (keras.layers.Conv1D(4, 3, strides=3, padding="causal", name="wide"), "'wide' .* its stride is 3, which does not divide a step of 4"),
-    (keras.layers.GRU(4, go_backwards=True, return_sequences=True, name="back"), "'back' .GRU. cannot stream: it reads backwards"),
-    (keras.layers.GRU(4, name="last"), "'last' .GRU. cannot stream: it reads backwards or gives only its last"),
-    (keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True), name="both"), "'both' .Bidirectional. cannot stream"),
-    (keras.layers.LayerNormalization(axis=1, name="norm"), "'norm' .* its axis is"),
-    (keras.layers.GlobalAveragePooling1D(name="pool"), "'pool' .GlobalAveragePooling1D. cannot stream")])
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (keras.layers.Conv1D(4, 3, padding="same", name="wide"), "'wide' .Conv1D. cannot stream: its padding is 'same'"),
+        (
+            keras.layers.Conv1D(4, 3, strides=3, padding="causal", name="wide"),
+            "'wide' .* its stride is 3, which does not divide a step of 4",
+        ),
+        (
+            keras.layers.GRU(4, go_backwards=True, return_sequences=True, name="back"),
+            "'back' .GRU. cannot stream: it reads backwards",
+        ),
+        (keras.layers.GRU(4, name="last"), "'last' .GRU. cannot stream: it reads backwards or gives only its last"),
+        (
+            keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True), name="both"),
+            "'both' .Bidirectional. cannot stream",
+        ),
+        (keras.layers.LayerNormalization(axis=1, name="norm"), "'norm' .* its axis is"),
+        (keras.layers.GlobalAveragePooling1D(name="pool"), "'pool' .GlobalAveragePooling1D. cannot stream"),
+    ],
+)
 def test_a_layer_that_cannot_stream_is_named(layer, reason):
     with pytest.raises(InputError, match=reason):
         shape = (8, 4) if "norm" in layer.name else (None, 4)

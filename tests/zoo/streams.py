@@ -13,7 +13,7 @@ def streamed(model, x, sizes, rng):
     state, outputs, position = initial_state(states), [], 0
     while position + min(sizes) <= x.shape[1]:
         size = int(rng.choice([size for size in sizes if position + size <= x.shape[1]]))
-        result = steps[size][0]({name: x[:, position:position + size], **state}, training=False)
+        result = steps[size][0]({name: x[:, position : position + size], **state}, training=False)
         (key,) = model.output.keys()
         outputs.append(np.asarray(result[key]))
         state = {s.input: np.asarray(result[s.output]) for s in states}
@@ -25,6 +25,6 @@ def assert_streams_as_a_whole(model, x, sizes, seed=0, tolerance=1e-5):
     found = streamed(model, x, sizes, np.random.default_rng(seed))
     (whole,) = model(x, training=False).values()
     whole = np.asarray(whole)
-    scale = np.maximum(1.0, np.abs(whole[:, :found.shape[1]]))  # scores: absolute; logits and log features: relative
+    scale = np.maximum(1.0, np.abs(whole[:, : found.shape[1]]))  # scores: absolute; logits and log features: relative
     assert found.shape[1] >= whole.shape[1] - max(sizes)
-    np.testing.assert_array_less(np.abs(found - whole[:, :found.shape[1]]) / scale, tolerance)
+    np.testing.assert_array_less(np.abs(found - whole[:, : found.shape[1]]) / scale, tolerance)

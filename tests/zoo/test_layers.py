@@ -18,7 +18,11 @@ BATCH, TIME, INPUTS, UNITS = 3, 6, 4, 5
 
 def weights(gates, random=None):
     random = random or np.random.default_rng(3)
-    return [w for _ in range(gates) for w in (random.normal(size=(UNITS, UNITS)), random.normal(size=(UNITS, INPUTS)), random.normal(size=UNITS))]
+    return [
+        w
+        for _ in range(gates)
+        for w in (random.normal(size=(UNITS, UNITS)), random.normal(size=(UNITS, INPUTS)), random.normal(size=UNITS))
+    ]
 
 
 def sequence():
@@ -52,7 +56,7 @@ def test_the_gru_layer_is_the_notes_gru():
 def test_the_lstm_layer_is_the_notes_lstm():
     layer, w = keras.layers.LSTM(UNITS, return_sequences=True), weights(4)
     layer.build((None, None, INPUTS))
-    update, forget, out, candidate = (w[i:i + 3] for i in range(0, 12, 3))
+    update, forget, out, candidate = (w[i : i + 3] for i in range(0, 12, 3))
     set_gates(layer, [update, forget, candidate, out])
     np.testing.assert_allclose(layer(sequence()), recurrent.lstm(sequence(), *w), atol=1e-5)
 
@@ -67,7 +71,9 @@ def test_the_front_end_is_its_definition_and_the_device_computes_the_same(compre
     layer, samples = MelFrontEnd(compression=compression, bands=12), speech_like()
     definition = layer.manifest()
     energies = audio.mel_power(samples, 400, 160, 512, np.array(definition["edges_hz"]), 16000)
-    expected = np.log(energies + definition["log"]["floor"]) if compression == "log" else audio.pcen(energies, **definition["pcen"])
+    expected = (
+        np.log(energies + definition["log"]["floor"]) if compression == "log" else audio.pcen(energies, **definition["pcen"])
+    )
     found = np.asarray(layer(samples[None]))[0]
     assert found.shape == expected.shape == (len(samples) // 160, 12)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-4)
@@ -96,7 +102,7 @@ def test_a_causal_depthwise_convolution_is_its_definition():
     layer, x = CausalDepthwiseConv1D(3, use_bias=False), RANDOM.normal(size=(2, 9, 4)).astype("float32")
     found = np.asarray(layer(x))
     kernel, padded = np.asarray(layer.kernel)[:, :, 0], np.pad(x, ((0, 0), (2, 0), (0, 0)))
-    expected = sum(padded[:, k:k + 9] * kernel[k] for k in range(3))
+    expected = sum(padded[:, k : k + 9] * kernel[k] for k in range(3))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert keras.layers.deserialize(keras.layers.serialize(layer)).get_config() == layer.get_config()
 
@@ -110,10 +116,14 @@ def test_front_end_and_network_stream_together_from_samples(compression):
     assert_streams_as_a_whole(model, speech_like(160 * 24)[None], [160, 320, 480])
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"compression": "root"}, "`compression` is 'root'; expected 'log' or 'pcen'"),
-    ({"window": 600}, "`shift`, `window`, `fft` are 160, 600, 512"),
-    ({"high_hz": 9000}, "`low_hz`, `high_hz` are 60.0, 9000")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"compression": "root"}, "`compression` is 'root'; expected 'log' or 'pcen'"),
+        ({"window": 600}, "`shift`, `window`, `fft` are 160, 600, 512"),
+        ({"high_hz": 9000}, "`low_hz`, `high_hz` are 60.0, 9000"),
+    ],
+)
 def test_a_wrong_front_end_is_refused(arguments, words):
     with pytest.raises(InputError, match=words):
         MelFrontEnd(**arguments)

@@ -55,20 +55,25 @@ class TestEveryModel:
         model, x = example(name)
         longer = np.concatenate([x, example(name, time=8, seed=1)[1]], axis=1)
         short = output(model, x)
-        np.testing.assert_allclose(output(model, longer)[:, :short.shape[1]], short, atol=1e-5)
+        np.testing.assert_allclose(output(model, longer)[:, : short.shape[1]], short, atol=1e-5)
 
     def test_padding_does_not_change_a_result(self, name):
         model, x = example(name)
         padding = np.zeros((x.shape[0], 8, *x.shape[2:]), x.dtype)
         expected = output(model, x)
-        np.testing.assert_allclose(output(model, np.concatenate([x, padding], axis=1))[:, :expected.shape[1]], expected, atol=1e-5)
+        np.testing.assert_allclose(
+            output(model, np.concatenate([x, padding], axis=1))[:, : expected.shape[1]], expected, atol=1e-5
+        )
 
     def test_learns_one_batch_with_finite_gradients(self, name):
         model, x = example(name)
         (key,), scores = model.output.keys(), output(model, x)
         random = np.random.default_rng(1)
         if x.dtype == np.int32:
-            y, loss = random.integers(1, scores.shape[-1], scores.shape[:2]), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            y, loss = (
+                random.integers(1, scores.shape[-1], scores.shape[:2]),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            )
         else:
             # every sequence all ones or all zeros: a batch that dropout and a short view can learn
             y, loss = np.broadcast_to(np.array([0.0, 1.0])[:, None, None], scores.shape), keras.losses.BinaryCrossentropy()

@@ -16,14 +16,21 @@ def test_the_table_shows_both_tasks():
     assert [entry.task for entry in zoo.list_models("language_model")] == ["language_model"] * 3
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda: zoo.build("tcn_triger_word"), "`name` is 'tcn_triger_word'; expected a registered model, such as tcn_trigger_word"),
-    (lambda: zoo.build("tcn_trigger_word", widht=3), "has no argument `widht`; expected num_mels"),
-    (lambda: zoo.build("tcn_trigger_word", channels=0), "`channels` is 0; expected an integer of at least 1"),
-    (lambda: zoo.build("course_trigger_word", padding="same"), "`padding` is 'same'; expected 'valid'"),
-    (lambda: zoo.build("gru_language_model", units=0), "`units` is 0; expected an integer of at least 1"),
-    (lambda: zoo.list_models("dancing"), "`task` is 'dancing'; expected one of language_model, trigger_word"),
-    (lambda: zoo.load("nothing_there"), "expected a shipped preset or a preset folder")])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (
+            lambda: zoo.build("tcn_triger_word"),
+            "`name` is 'tcn_triger_word'; expected a registered model, such as tcn_trigger_word",
+        ),
+        (lambda: zoo.build("tcn_trigger_word", widht=3), "has no argument `widht`; expected num_mels"),
+        (lambda: zoo.build("tcn_trigger_word", channels=0), "`channels` is 0; expected an integer of at least 1"),
+        (lambda: zoo.build("course_trigger_word", padding="same"), "`padding` is 'same'; expected 'valid'"),
+        (lambda: zoo.build("gru_language_model", units=0), "`units` is 0; expected an integer of at least 1"),
+        (lambda: zoo.list_models("dancing"), "`task` is 'dancing'; expected one of language_model, trigger_word"),
+        (lambda: zoo.load("nothing_there"), "expected a shipped preset or a preset folder"),
+    ],
+)
 def test_mistakes_end_in_words(call, words):
     with pytest.raises(zoo.InputError, match=words):
         call()
@@ -43,8 +50,16 @@ def test_the_course_model_is_the_course_model():
 def save_example(folder):
     arguments = {"vocabulary": 7, "dimensions": 3, "units": 4}
     model = zoo.build("gru_language_model", **arguments)
-    presets.save(folder, model, builder="gru_language_model", arguments=arguments, task="language-model", metrics={"x": 1},
-                 card="# A card\n", versions={"keras": "3"})
+    presets.save(
+        folder,
+        model,
+        builder="gru_language_model",
+        arguments=arguments,
+        task="language-model",
+        metrics={"x": 1},
+        card="# A card\n",
+        versions={"keras": "3"},
+    )
     return model
 
 
@@ -61,14 +76,18 @@ def test_a_preset_replaces_an_old_one_whole(tmp_path):
     assert not (tmp_path / "preset" / "stray").exists()
 
 
-@pytest.mark.parametrize(("spoil", "words"), [
-    (lambda f: (f / "model.weights.h5").write_bytes(b"x" * 50), "model.weights.h5 has the checksum"),
-    (lambda f: (f / "card.md").unlink(), "card.md is missing"),
-    (lambda f: (f / "preset.json").write_text("{"), "is no JSON"),
-    (lambda f: (f / "preset.json").write_text("[]"), "is no preset"),
-    (lambda f: (f / "preset.json").unlink(), "has no preset.json"),
-    (lambda f: edit(f, version=9), "is of version 9; this release reads version 1"),
-    (lambda f: edit(f, files={"../../outside": "0" * 64}), "is missing from the preset")])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: (f / "model.weights.h5").write_bytes(b"x" * 50), "model.weights.h5 has the checksum"),
+        (lambda f: (f / "card.md").unlink(), "card.md is missing"),
+        (lambda f: (f / "preset.json").write_text("{"), "is no JSON"),
+        (lambda f: (f / "preset.json").write_text("[]"), "is no preset"),
+        (lambda f: (f / "preset.json").unlink(), "has no preset.json"),
+        (lambda f: edit(f, version=9), "is of version 9; this release reads version 1"),
+        (lambda f: edit(f, files={"../../outside": "0" * 64}), "is missing from the preset"),
+    ],
+)
 def test_a_spoilt_preset_is_refused_in_words(tmp_path, spoil, words):
     save_example(tmp_path / "preset")
     spoil(tmp_path / "preset")

@@ -34,7 +34,7 @@ def read_wav(path, sample_rate):
             left -= len(content) // 2
             if not content:
                 raise InputError(f"{path} is cut short: {left} of {file.getnframes()} samples are missing. Copy it again.")
-            yield np.frombuffer(content[:len(content) // 2 * 2], "<i2")
+            yield np.frombuffer(content[: len(content) // 2 * 2], "<i2")
 
 
 def read_standard_input(sample_rate):
@@ -61,7 +61,9 @@ def read_microphone(sample_rate):
             while True:
                 yield stream.read(size)[0][:, 0]
     except sounddevice.PortAudioError as error:
-        raise InputError(f"the microphone cannot be used ({error}); is one connected, and does it give {sample_rate} Hz?") from None
+        raise InputError(
+            f"the microphone cannot be used ({error}); is one connected, and does it give {sample_rate} Hz?"
+        ) from None
 
 
 def listen(detector, chunks, source, as_json):
@@ -70,7 +72,9 @@ def listen(detector, chunks, source, as_json):
     for chunk in chunks:
         for found in detector.push(chunk):
             if as_json:
-                line = json.dumps({"source": source, "word": found.word, "time_s": round(found.time_s, 3), "score": round(found.score, 4)})
+                line = json.dumps(
+                    {"source": source, "word": found.word, "time_s": round(found.time_s, 3), "score": round(found.score, 4)}
+                )
             else:
                 line = f"{source}\t{found.time_s:9.2f} s\t{found.word}\t{found.score:.3f}"
             print(line, flush=True)
@@ -78,10 +82,14 @@ def listen(detector, chunks, source, as_json):
 
 def parse(arguments):
     parser = argparse.ArgumentParser(
-        prog="python -m tflite.runtime", description="Listens for words and prints a line for each one that it hears.",
-        epilog="Example: python -m tflite.runtime run/device recording.wav --json")
+        prog="python -m tflite.runtime",
+        description="Listens for words and prints a line for each one that it hears.",
+        epilog="Example: python -m tflite.runtime run/device recording.wav --json",
+    )
     parser.add_argument("folder", help="the device folder, with manifest.json in it")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="16-bit mono WAV files; - for raw 16-bit samples on standard input")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="16-bit mono WAV files; - for raw 16-bit samples on standard input"
+    )
     parser.add_argument("--microphone", action="store_true", help="listen to the microphone (needs the package sounddevice)")
     parser.add_argument("--precision", choices=("float", "int8"), default="float", help="the model file to run (default: float)")
     parser.add_argument("--threshold", type=float, help="fire at this score, in place of the manifest's thresholds")

@@ -73,7 +73,7 @@ class Firing:
         if size == 1:
             return scores
         padded = np.concatenate([self._history[word], scores]).astype(np.float32)
-        self._history[word] = padded[len(scores):]
+        self._history[word] = padded[len(scores) :]
         return np.lib.stride_tricks.sliding_window_view(padded, size).mean(axis=1)
 
     def _rearm_times(self, word, scores):

@@ -65,13 +65,15 @@ class FrontEnd:
     def push(self, samples):
         buffer = np.concatenate([self._rest, samples])
         count = max(0, (len(buffer) - self.window) // self.shift + 1)
-        self._rest = buffer[count * self.shift:].copy()
-        frames = [self._features(buffer[i * self.shift:(min(i + _BLOCK, count) - 1) * self.shift + self.window])
-                  for i in range(0, count, _BLOCK)]
+        self._rest = buffer[count * self.shift :].copy()
+        frames = [
+            self._features(buffer[i * self.shift : (min(i + _BLOCK, count) - 1) * self.shift + self.window])
+            for i in range(0, count, _BLOCK)
+        ]
         return np.concatenate(frames) if frames else np.zeros((0, self.bands), np.float32)
 
     def _features(self, samples):
-        frames = np.lib.stride_tricks.sliding_window_view(samples, self.window)[::self.shift]
+        frames = np.lib.stride_tricks.sliding_window_view(samples, self.window)[:: self.shift]
         spectrum = np.fft.rfft(frames * self._taper, self.fft)
         energies = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ self._bank
         if self.compression == "log":

@@ -9,16 +9,19 @@ def find_interpreter():
     """The Interpreter class of ai-edge-litert, tflite-runtime or tensorflow, whichever is installed."""
     try:
         from ai_edge_litert.interpreter import Interpreter
+
         return Interpreter
     except ImportError:
         pass
     try:
         from tflite_runtime.interpreter import Interpreter
+
         return Interpreter
     except ImportError:
         pass
     try:
         import tensorflow as tf
+
         return tf.lite.Interpreter
     except ImportError:
         raise InputError("no TFLite interpreter is installed; run `pip install ai-edge-litert`.") from None
@@ -53,7 +56,8 @@ class StepModel:
             names = sorted(name for name in declared.keys() | found.keys() if declared.get(name) != found.get(name))
             raise InputError(
                 f"manifest and model file differ in the {kind} {names[0]}: {declared.get(names[0])} in the manifest, "
-                f"{found.get(names[0])} in the file. Export the folder again.")
+                f"{found.get(names[0])} in the file. Export the folder again."
+            )
 
     def initial_state(self):
         """The states before the first step: a dictionary of arrays by input name."""

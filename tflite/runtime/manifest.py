@@ -32,7 +32,8 @@ def read_manifest(folder, kind):
     if manifest.get("version") != 1:
         raise InputError(
             f"{path} is of version {manifest.get('version')!r}; this runtime reads version 1. "
-            "Export the folder again, or install the release that wrote it.")
+            "Export the folder again, or install the release that wrote it."
+        )
     schema = json.loads(SCHEMA.read_text("utf8"))
     problem = _violation(manifest, schema, schema["$defs"], "manifest")
     if problem:
@@ -61,7 +62,8 @@ def read_model(folder, manifest, precision):
     if found != entry["sha256"]:
         raise InputError(
             f"{path} has the checksum {found[:12]}..., its manifest says {entry['sha256'][:12]}...: "
-            "the file was changed or cut short. Export or copy the folder again.")
+            "the file was changed or cut short. Export or copy the folder again."
+        )
     return content
 
 
@@ -126,7 +128,10 @@ def _contradiction(manifest):
         return f"front_end.fft is {front_end['fft']}, less than the window of {front_end['window']}"
     if front_end["window"] < front_end["shift"]:
         return f"front_end.window is {front_end['window']}, less than the shift of {front_end['shift']}"
-    wanted = {"frames": [1, manifest["frames_per_step"], len(edges) - 2], "score": [1, manifest["scores_per_step"], len(manifest["words"])]}
+    wanted = {
+        "frames": [1, manifest["frames_per_step"], len(edges) - 2],
+        "score": [1, manifest["scores_per_step"], len(manifest["words"])],
+    }
     tensors = {**manifest["inputs"], **manifest["outputs"]}
     for name, shape in wanted.items():
         if name not in tensors or tensors[name]["shape"] != shape:

@@ -57,13 +57,19 @@ class Generator:
         check_sampling(temperature, top_k, top_p)
         unknown = sorted({character for character in prefix if character not in self.vocabulary[2:]})
         if unknown:
-            raise InputError(f"`prefix` has {unknown[0]!r}, which the model has never seen; it knows {''.join(self.vocabulary[2:])}")
+            raise InputError(
+                f"`prefix` has {unknown[0]!r}, which the model has never seen; it knows {''.join(self.vocabulary[2:])}"
+            )
         forced = [self.vocabulary.index(character) for character in prefix]
         draws = uniforms(seed, index, 0, max_length)
         state, token = self._model.initial_state(), BOUNDARY
         for position in range(max_length):
             outputs, state = self._model.step({"tokens": np.array([[token]], np.int32)}, state)
-            token = forced[position] if position < len(forced) else sample_token(outputs["logits"][0, -1], draws[position], temperature, top_k, top_p)
+            token = (
+                forced[position]
+                if position < len(forced)
+                else sample_token(outputs["logits"][0, -1], draws[position], temperature, top_k, top_p)
+            )
             if token == BOUNDARY:
                 return
             yield self.vocabulary[token]

@@ -33,9 +33,25 @@ class MelFrontEnd(keras.layers.Layer):
     (Wang et al. 2017, arXiv:1607.05666), whose running average starts at `pcen_initial`.
     """
 
-    def __init__(self, sample_rate=16000, window=400, shift=160, fft=512, bands=40, low_hz=60.0, high_hz=7600.0,
-                 compression="pcen", log_floor=1e-6, pcen_smoothing=0.025, pcen_gain=0.98, pcen_bias=2.0,
-                 pcen_power=0.5, pcen_floor=1e-6, pcen_initial=1e-3, **kwargs):
+    def __init__(
+        self,
+        sample_rate=16000,
+        window=400,
+        shift=160,
+        fft=512,
+        bands=40,
+        low_hz=60.0,
+        high_hz=7600.0,
+        compression="pcen",
+        log_floor=1e-6,
+        pcen_smoothing=0.025,
+        pcen_gain=0.98,
+        pcen_bias=2.0,
+        pcen_power=0.5,
+        pcen_floor=1e-6,
+        pcen_initial=1e-3,
+        **kwargs,
+    ):
         kwargs.setdefault("dtype", "float32")
         super().__init__(trainable=False, **kwargs)
         if compression not in ("log", "pcen"):
@@ -45,9 +61,22 @@ class MelFrontEnd(keras.layers.Layer):
         if not 0 <= low_hz < high_hz <= sample_rate / 2:
             raise InputError(f"`low_hz`, `high_hz` are {low_hz}, {high_hz}; expected 0 <= low < high <= {sample_rate / 2}.")
         self.options = {
-            "sample_rate": sample_rate, "window": window, "shift": shift, "fft": fft, "bands": bands, "low_hz": low_hz, "high_hz": high_hz,
-            "compression": compression, "log_floor": log_floor, "pcen_smoothing": pcen_smoothing, "pcen_gain": pcen_gain,
-            "pcen_bias": pcen_bias, "pcen_power": pcen_power, "pcen_floor": pcen_floor, "pcen_initial": pcen_initial}
+            "sample_rate": sample_rate,
+            "window": window,
+            "shift": shift,
+            "fft": fft,
+            "bands": bands,
+            "low_hz": low_hz,
+            "high_hz": high_hz,
+            "compression": compression,
+            "log_floor": log_floor,
+            "pcen_smoothing": pcen_smoothing,
+            "pcen_gain": pcen_gain,
+            "pcen_bias": pcen_bias,
+            "pcen_power": pcen_power,
+            "pcen_floor": pcen_floor,
+            "pcen_initial": pcen_initial,
+        }
         self.edges_hz = mel_edges_hz(bands, low_hz, high_hz)
         self._taper = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window)).astype("float32")
         self._bank = mel_filter_bank(self.edges_hz, fft, sample_rate).astype("float32")
@@ -58,10 +87,19 @@ class MelFrontEnd(keras.layers.Layer):
     def manifest(self):
         """The device manifest's `front_end`: all that another implementation needs."""
         o = self.options
-        constants = {"floor": o["log_floor"]} if o["compression"] == "log" else {
-            key: o[f"pcen_{key}"] for key in ("smoothing", "gain", "bias", "power", "floor", "initial")}
-        return {"window": o["window"], "shift": o["shift"], "fft": o["fft"], "edges_hz": self.edges_hz.tolist(),
-                "compression": o["compression"], o["compression"]: constants}
+        constants = (
+            {"floor": o["log_floor"]}
+            if o["compression"] == "log"
+            else {key: o[f"pcen_{key}"] for key in ("smoothing", "gain", "bias", "power", "floor", "initial")}
+        )
+        return {
+            "window": o["window"],
+            "shift": o["shift"],
+            "fft": o["fft"],
+            "edges_hz": self.edges_hz.tolist(),
+            "compression": o["compression"],
+            o["compression"]: constants,
+        }
 
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape
@@ -85,7 +123,7 @@ class MelFrontEnd(keras.layers.Layer):
         average = states[1] if len(states) > 1 else None
         frames, average = self._frames(joined, average)
         history = self.options["window"] - self.options["shift"]
-        following = [joined[:, joined.shape[1] - history:]]
+        following = [joined[:, joined.shape[1] - history :]]
         return frames, following + ([] if average is None else [average])
 
     def _initial_average(self, samples):

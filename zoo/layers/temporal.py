@@ -32,4 +32,4 @@ class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
     def stream(self, inputs, states):
         """One step: the next frames and the last kernel_size - 1 before them in, outputs and next states out."""
         joined = ops.concatenate([states[0], inputs], axis=1)
-        return super().call(joined), [joined[:, joined.shape[1] - self.kernel_size[0] + 1:]]
+        return super().call(joined), [joined[:, joined.shape[1] - self.kernel_size[0] + 1 :]]

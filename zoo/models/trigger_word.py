@@ -22,10 +22,26 @@ def _check(**sizes):
             raise InputError(f"`{name}` is {size!r}; expected an integer of at least 1.")
 
 
-@register("course_trigger_word", task="trigger_word", source="the notes, trigger word detection", streams=False,
-          example={"num_bands": 9, "filters": 8, "kernel_size": 5, "stride": 2, "units": 8, "dropout": 0.1})
-def course_trigger_word(*, num_bands=101, filters=196, kernel_size=15, stride=4, units=128, dropout=0.8, padding="valid",
-                        reset_after=False, words=1, seed=0):
+@register(
+    "course_trigger_word",
+    task="trigger_word",
+    source="the notes, trigger word detection",
+    streams=False,
+    example={"num_bands": 9, "filters": 8, "kernel_size": 5, "stride": 2, "units": 8, "dropout": 0.1},
+)
+def course_trigger_word(
+    *,
+    num_bands=101,
+    filters=196,
+    kernel_size=15,
+    stride=4,
+    units=128,
+    dropout=0.8,
+    padding="valid",
+    reset_after=False,
+    words=1,
+    seed=0,
+):
     """The course's network: a convolution and two GRUs over a linear spectrogram.
 
     frames: (batch, time, num_bands) float32, as `zoo.layers.audio.Spectrogram` gives; 10 s are 5511 frames.
@@ -37,13 +53,21 @@ def course_trigger_word(*, num_bands=101, filters=196, kernel_size=15, stride=4,
         raise InputError(f"`padding` is {padding!r}; expected 'valid' (the course's) or 'causal' (streams).")
     new = _seeds(seed)
     frames = keras.Input((None, num_bands), name="frames")
-    x = layers.Conv1D(filters, kernel_size, strides=stride, padding=padding, kernel_initializer=GlorotUniform(new()), name="conv")(frames)
+    x = layers.Conv1D(
+        filters, kernel_size, strides=stride, padding=padding, kernel_initializer=GlorotUniform(new()), name="conv"
+    )(frames)
     x = layers.BatchNormalization(name="conv_norm")(x)
     x = layers.ReLU(name="conv_relu")(x)
     x = layers.Dropout(dropout, seed=new(), name="conv_dropout")(x)
     for index in (1, 2):
-        x = layers.GRU(units, return_sequences=True, reset_after=reset_after, kernel_initializer=GlorotUniform(new()),
-                       recurrent_initializer=Orthogonal(seed=new()), name=f"gru_{index}")(x)
+        x = layers.GRU(
+            units,
+            return_sequences=True,
+            reset_after=reset_after,
+            kernel_initializer=GlorotUniform(new()),
+            recurrent_initializer=Orthogonal(seed=new()),
+            name=f"gru_{index}",
+        )(x)
         x = layers.Dropout(dropout, seed=new(), name=f"gru_{index}_dropout")(x)
         x = layers.BatchNormalization(name=f"gru_{index}_norm")(x)
     x = layers.Dropout(dropout, seed=new(), name="dropout")(x)
@@ -51,8 +75,13 @@ def course_trigger_word(*, num_bands=101, filters=196, kernel_size=15, stride=4,
     return keras.Model(frames, {"score": score}, name="course_trigger_word")
 
 
-@register("tcn_trigger_word", task="trigger_word", source="Choi et al. 2019, arXiv:1904.03814; Bai et al. 2018, arXiv:1803.01271",
-          streams=True, example={"num_mels": 8, "channels": 8, "blocks": 2, "kernel_size": 3})
+@register(
+    "tcn_trigger_word",
+    task="trigger_word",
+    source="Choi et al. 2019, arXiv:1904.03814; Bai et al. 2018, arXiv:1803.01271",
+    streams=True,
+    example={"num_mels": 8, "channels": 8, "blocks": 2, "kernel_size": 3},
+)
 def tcn_trigger_word(*, num_mels=40, channels=64, blocks=8, kernel_size=9, stride=2, dropout=0.1, words=1, seed=0):
     """A causal residual network of depthwise-separable convolutions over time.
 
@@ -62,11 +91,15 @@ def tcn_trigger_word(*, num_mels=40, channels=64, blocks=8, kernel_size=9, strid
     _check(num_mels=num_mels, channels=channels, blocks=blocks, kernel_size=kernel_size, stride=stride, words=words)
     new = _seeds(seed)
     frames = keras.Input((None, num_mels), name="frames")
-    x = layers.Conv1D(channels, 5, strides=stride, padding="causal", use_bias=False, kernel_initializer=HeNormal(new()), name="stem")(frames)
+    x = layers.Conv1D(
+        channels, 5, strides=stride, padding="causal", use_bias=False, kernel_initializer=HeNormal(new()), name="stem"
+    )(frames)
     x = layers.BatchNormalization(name="stem_norm")(x)
     x = layers.ReLU(6.0, name="stem_relu")(x)
     for index in range(1, blocks + 1):
-        y = CausalDepthwiseConv1D(kernel_size, use_bias=False, depthwise_initializer=HeNormal(new()), name=f"block_{index}_time")(x)
+        y = CausalDepthwiseConv1D(kernel_size, use_bias=False, depthwise_initializer=HeNormal(new()), name=f"block_{index}_time")(
+            x
+        )
         y = layers.Dense(channels, use_bias=False, kernel_initializer=HeNormal(new()), name=f"block_{index}_mix")(y)
         y = layers.BatchNormalization(name=f"block_{index}_norm")(y)
         x = layers.Add(name=f"block_{index}_add")([x, y])
@@ -76,8 +109,13 @@ def tcn_trigger_word(*, num_mels=40, channels=64, blocks=8, kernel_size=9, strid
     return keras.Model(frames, {"score": score}, name="tcn_trigger_word")
 
 
-@register("conv_gru_trigger_word", task="trigger_word", source="Arik et al. 2017, arXiv:1703.05390", streams=True,
-          example={"num_mels": 8, "channels": 8, "units": 8})
+@register(
+    "conv_gru_trigger_word",
+    task="trigger_word",
+    source="Arik et al. 2017, arXiv:1703.05390",
+    streams=True,
+    example={"num_mels": 8, "channels": 8, "units": 8},
+)
 def conv_gru_trigger_word(*, num_mels=40, channels=48, kernel_size=9, stride=4, units=64, depth=2, dropout=0.1, words=1, seed=0):
     """A causal strided convolution and GRUs: the course's shape, small enough for a device.
 
@@ -86,12 +124,19 @@ def conv_gru_trigger_word(*, num_mels=40, channels=48, kernel_size=9, stride=4, 
     _check(num_mels=num_mels, channels=channels, kernel_size=kernel_size, stride=stride, units=units, depth=depth, words=words)
     new = _seeds(seed)
     frames = keras.Input((None, num_mels), name="frames")
-    x = layers.Conv1D(channels, kernel_size, strides=stride, padding="causal", use_bias=False, kernel_initializer=HeNormal(new()), name="conv")(frames)
+    x = layers.Conv1D(
+        channels, kernel_size, strides=stride, padding="causal", use_bias=False, kernel_initializer=HeNormal(new()), name="conv"
+    )(frames)
     x = layers.BatchNormalization(name="conv_norm")(x)
     x = layers.ReLU(name="conv_relu")(x)
     for index in range(1, depth + 1):
-        x = layers.GRU(units, return_sequences=True, kernel_initializer=GlorotUniform(new()),
-                       recurrent_initializer=Orthogonal(seed=new()), name=f"gru_{index}")(x)
+        x = layers.GRU(
+            units,
+            return_sequences=True,
+            kernel_initializer=GlorotUniform(new()),
+            recurrent_initializer=Orthogonal(seed=new()),
+            name=f"gru_{index}",
+        )(x)
         x = layers.Dropout(dropout, seed=new(), name=f"gru_{index}_dropout")(x)
     score = layers.Dense(words, "sigmoid", kernel_initializer=GlorotUniform(new()), dtype="float32", name="score")(x)
     return keras.Model(frames, {"score": score}, name="conv_gru_trigger_word")
