@@ -20,7 +20,14 @@ def mirror():
 
 @pytest.fixture(scope="session")
 def tone_detector(tmp_path_factory):
-    """A device folder of a small network with fixed weights that fires on a loud low tone, float and int8."""
+    """A device folder of a small network with fixed weights that hears a low and a high tone, float and int8."""
+    folder = tmp_path_factory.mktemp("tone") / "device"
+    make_tone_detector(folder)
+    return folder
+
+
+def make_tone_detector(folder):
+    """Writes that device folder."""
     import keras
 
     import zoo
@@ -29,7 +36,6 @@ def tone_detector(tmp_path_factory):
     from tflite.streaming import to_step_model
     from zoo.layers.audio import MelFrontEnd
 
-    folder = tmp_path_factory.mktemp("tone") / "device"
     layer = MelFrontEnd(bands=8, compression="log")
     model = zoo.build("tcn_trigger_word", num_mels=8, channels=4, blocks=1, kernel_size=3, dropout=0.0, words=2)
     weights = {
@@ -70,7 +76,6 @@ def tone_detector(tmp_path_factory):
         readme="tones\n",
         notices={},
     )
-    return folder
 
 
 def tones():

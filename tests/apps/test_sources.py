@@ -189,7 +189,7 @@ def test_text_is_read_strictly(tmp_path, content, words):
 
 
 def test_the_mirrors_sets_are_what_they_say(mirror):
-    for name in ("names", "wake_words_computer", "noise_music_ir"):
+    for name in SOURCES:
         path, form = sources.fetch(name)
         assert path.stat().st_size == form.size
     clips = read_set("wake_words_computer")
