@@ -46,7 +46,7 @@ def main(arguments):
 def _one_line(error):
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and not isinstance(error, (InputError, RuntimeInputError)):
-        return f"{text}; check the disk's free space, limits and permissions, then run the command again"
+        return f"{text}; check that it is there and may be read or written, and that the disk has room"
     return text
 
 

@@ -4,13 +4,16 @@ A checkpoint holds every variable (weights, optimizer, metrics, seeds of dropout
 It is written to a temporary name and renamed; a run that was killed goes on from the last one.
 """
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -51,23 +54,41 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "steps": self.steps}
 
 
-def fit(model, data, config, objective, folder, callbacks=()):
+def fit(model, data, config, objective, folder, callbacks=(), finish=None):
     """Trains until config.steps, or until patience runs out, and leaves the best weights in the model.
 
     model: compiled. objective: (validation metric, 'min' or 'max'). folder: the run folder; it gets history.csv, timing.json,
     checkpoints/, logs/ and model.keras. callbacks: further Keras callbacks (their simple attributes are part of a checkpoint).
-    Returns the history, a list of dictionaries.
+    finish: called with the best model before it is saved (a calibration, say).
+    Returns the history, a list of dictionaries. Ctrl-C ends it after the step under way, with a checkpoint.
     """
     folder = Path(folder)
     run = _Run(model, data, config, objective, folder, callbacks)
     run.restore()
-    try:
-        run.train()
-    except KeyboardInterrupt:
-        run.save()
-        raise
-    run.finish()
+    with _interrupts() as interrupted:
+        run.train(interrupted)
+    run.finish(finish)
     return run.history
+
+
+@contextlib.contextmanager
+def _interrupts():
+    """Gives a list that Ctrl-C appends to, in place of an interrupt in the middle of a step; the second Ctrl-C is one."""
+    interrupted = []
+
+    def note(*_):
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted.append(True)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Run:
@@ -151,7 +172,7 @@ class _Run:
         for old in sorted(self.checkpoints.glob("step_*"))[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def train(self):
+    def train(self, interrupted):
         config = self.config
         if self._ended():
             return
@@ -179,8 +200,10 @@ class _Run:
                 bar.update()
                 if self.step % config.steps_per_epoch == 0 or self.step == config.steps:
                     self._end_epoch(epoch, position + 1, bar)
-                if self.step % config.checkpoint_steps == 0:
+                if self.step % config.checkpoint_steps == 0 or interrupted:
                     self.save()
+                if interrupted:
+                    raise KeyboardInterrupt
         self.save()
 
     def _ended(self):
@@ -211,13 +234,15 @@ class _Run:
         writer.writerows(self.history)
         write_text(self.folder / "history.csv", text.getvalue())
 
-    def finish(self):
+    def finish(self, finish):
         self.callbacks.on_train_end()
         if self.history:
             self._write_history()
         if self.best_path.is_file():
             with np.load(self.best_path, allow_pickle=False) as arrays:
                 self.model.set_weights([arrays[name] for name in arrays.files])
+        if finish:
+            finish(self.model)
         write_json(self.folder / "timing.json", self.timing)
         with replacing(self.folder / "model.keras") as temporary:
             self.model.save(temporary)

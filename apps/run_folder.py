@@ -56,7 +56,7 @@ def start(folder, task, config):
                 f"{folder} holds a run with `{key}` {found.get(key)!r}, now it is {wanted.get(key)!r}; "
                 "give the same options to resume, or another --output."
             )
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
         raise InputError(f"{folder} has files in it but no config.json; expected a new folder or a run. Give another --output.")
     else:
         write_json(path, wanted)

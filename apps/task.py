@@ -4,6 +4,7 @@ A task's folder holds config.py (Config, SEARCH and TASK; imports nothing heavy,
   data(config) -> Data
   builder_arguments(config, data) -> dict                   what zoo.build(config.model, ...) takes
   model(config, data) -> keras.Model, compiled
+  finish(model, folder, config, data)                       changes the best model before it is saved (a calibration), or nothing
   assets(data) -> {file name: text}                         what the model needs beside its weights
   export(model, folder, config, data) -> parity figures     a SavedModel and the device folder
   evaluate(folder, config, data) -> metrics                 through the exported files

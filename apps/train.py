@@ -1,7 +1,6 @@
 """Training, exporting, evaluating and reporting a run, the same for all tasks."""
 
 import os
-import time
 from pathlib import Path
 
 import keras
@@ -17,7 +16,7 @@ from zoo.errors import InputError
 
 def train(task, config, output):
     """The whole way from a configuration to a run folder with model, device folder, metrics and report."""
-    output, began = Path(output), time.perf_counter()
+    output = Path(output)
     run_folder.start(output, task, config)
     prepare(config)
     functions = task.functions
@@ -25,7 +24,7 @@ def train(task, config, output):
     for name, text in functions.assets(data).items():
         run_folder.write_text(output / "assets" / name, text)
     model = functions.model(config, data)
-    history = fit(model, data, config, task.objective, output)
+    history = fit(model, data, config, task.objective, output, finish=lambda best: functions.finish(best, output, config, data))
     timing = read_json(output / "timing.json")
     if timing["seconds"]:
         tqdm.write(
@@ -33,7 +32,7 @@ def train(task, config, output):
             f"{100 * timing['waited_for_data_s'] / timing['seconds']:.0f}% of the time waiting for data"
         )
     _export(task, model, output, config, data)
-    _evaluate(task, output, config, data, seconds=time.perf_counter() - began)
+    _evaluate(task, output, config, data)
     _report(task, output, config, data)
     tqdm.write(f"report: {output / 'report.html'}\n\nnext:")
     for command in functions.next_commands(output, config):
@@ -127,19 +126,20 @@ def write_preset(task, folder, output):
 def _export(task, model, folder, config, data):
     tqdm.write("exporting")
     parity = task.functions.export(model, folder, config, data)
+    run_folder.write_json(folder / "parity.json", parity)
     for name, figure in parity.items():
         tqdm.write(
             f"  {name}: largest difference {figure['largest']:.1e}, {100 * figure['within']:.2f}% within {figure['tolerance']:g}"
         )
-    run_folder.write_json(folder / "parity.json", parity)
+        if "int8" not in name and figure["within"] < 1:
+            raise RuntimeError(f"{name}: {100 * (1 - figure['within']):.2f}% are further apart than {figure['tolerance']:g}.")
 
 
-def _evaluate(task, folder, config, data, seconds=None):
+def _evaluate(task, folder, config, data):
     tqdm.write("evaluating")
     metrics = task.functions.evaluate(folder, config, data)
-    old = folder / "metrics.json"
-    metrics["training_seconds"] = seconds if seconds else (read_json(old).get("training_seconds") if old.is_file() else None)
-    run_folder.write_json(old, metrics)
+    metrics["training"] = read_json(folder / "timing.json")
+    run_folder.write_json(folder / "metrics.json", metrics)
     for line in task.functions.headline(metrics):
         tqdm.write(f"  {line}")
 

@@ -1,7 +1,7 @@
 """The people's table: python -m benchmarks.trigger_word_people --output run_people
 
 Cross-validation in 5 folds over the recordings of "computer" (speakers unknown: clips are drawn, so optimistic), against the
-continuous speech at hand, in folds that are disjoint by speaker: each fold's detector is tested on speech and words that it
+continuous speech at hand, in folds that are disjoint by speaker (AMI's meetings name none: by 30 s cut): each fold's detector is tested on speech and words that it
 was neither trained nor tuned on. Scored by the exported file through the shipped Detector; events pooled over the folds.
 Needs ZOO_DATA_MIRROR. A fold that is done is not done again.
 """
@@ -78,12 +78,11 @@ def run_fold(fold, config, gathered, folder):
     """Trains and scores one fold; its result is kept in result.json."""
     words, speech, isolated, noises = gathered
     recordings = recordings_of(fold, words, speech, isolated)
-    run_folder.start(folder, TASK, config)
     keras.backend.clear_session()
     prepare(config)
     data = functions.data_from(recordings, config, noises)
     model = functions.model(config, data)
-    fit(model, data, config, TASK.objective, folder)
+    fit(model, data, config, TASK.objective, folder, finish=lambda best: functions.finish(best, folder, config, data))
     parity = functions.export(model, folder, config, data)
     metrics = functions.evaluate(folder, config, data)
     clips = {
@@ -157,6 +156,7 @@ def main():
     gathered, results = None, []
     for fold in range(FOLDS):
         folder = options.output / f"fold_{fold}"
+        run_folder.start(folder, TASK, config)  # a fold of other settings is refused
         if not (folder / "result.json").is_file():
             gathered = gathered or people()
             tqdm.write(f"fold {fold + 1} of {FOLDS}")

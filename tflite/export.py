@@ -15,6 +15,7 @@ import tensorflow as tf
 import zoo
 from tflite.ops import check_operations
 from zoo.errors import InputError
+from zoo.presets import put_in_place
 
 
 def convert(step, calibration=None):
@@ -107,7 +108,5 @@ class new_folder:
 
     def __exit__(self, error, *_):
         if error is None:
-            if self.folder.exists():
-                os.rename(self.folder, self._temporary / "old")
-            os.rename(self._temporary / "new", self.folder)
+            put_in_place(self._temporary / "new", self.folder, self._temporary / "old")
         shutil.rmtree(self._temporary, ignore_errors=True)

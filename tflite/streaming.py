@@ -102,6 +102,8 @@ class _Walk:
             return layer(*arguments, **keywords)
         if isinstance(layer, keras.Model) and hasattr(layer, "_run_through_graph"):
             return self.run(layer, arguments[0])
+        if (len(arguments) > 1 or keywords) and not isinstance(layer, POINTWISE) and isinstance(layer, layers.Layer):
+            raise _refusal(layer, "it is given more than its input, an initial state perhaps")
         if hasattr(layer, "stream"):
             return self._stateful(layer, layer.initial_state(arguments[0].shape), _own_stream, arguments[0])
         for kind, (specify, stream) in _STATEFUL.items():

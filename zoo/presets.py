@@ -51,9 +51,20 @@ def save(folder, model, *, builder, arguments, task, metrics, card, versions, ex
             "files": files,
         }
         (new / "preset.json").write_text(json.dumps(preset, indent=1) + "\n", "utf8")
-        if folder.exists():
-            os.rename(folder, Path(temporary) / "old")
+        put_in_place(new, folder, Path(temporary) / "old")
+
+
+def put_in_place(new, folder, old):
+    """Renames a finished folder to its place; what was there goes to `old`, and comes back if the second step fails."""
+    if not folder.exists():
         os.rename(new, folder)
+        return
+    os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except BaseException:
+        os.rename(old, folder)
+        raise
 
 
 def _weights(model, archive):
@@ -79,6 +90,11 @@ def read(folder):
         raise InputError(f"{path} is no preset: its `format` is not 'sequence-zoo-preset'.")
     if preset.get("version") != VERSION:
         raise InputError(f"{path} is of version {preset.get('version')!r}; this release reads version {VERSION}.")
+    for key, kind in (("builder", str), ("arguments", dict), ("files", dict)):
+        if not isinstance(preset.get(key), kind):
+            raise InputError(f"{path} lacks `{key}`; copy the preset again.")
+    if WEIGHTS not in preset["files"]:
+        raise InputError(f"{path} has no checksum of {WEIGHTS}; copy the preset again.")
     for name, expected in preset["files"].items():
         file = folder / name
         if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():

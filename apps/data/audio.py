@@ -39,7 +39,7 @@ def read_audio(source, sample_rate=16000, name=None):
         ) from None
     if not len(samples):
         raise InputError(f"{name} holds no samples; record or copy it again.")
-    if len(samples) < promised or _promises_more(source, len(samples)):
+    if len(samples) < promised or _promises_more(source):
         raise InputError(
             f"{name} is cut short: its header promises more than the {len(samples)} samples it holds. Copy it again."
         )
@@ -49,22 +49,23 @@ def read_audio(source, sample_rate=16000, name=None):
     return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate).astype(np.float32)
 
 
-def _promises_more(source, frames):
+def _promises_more(source):
     """Whether a WAV's data chunk is longer than the file; soundfile silently reads what is there."""
     if isinstance(source, (str, Path)):
         with open(source, "rb") as file:
-            head, size = file.read(1 << 16), Path(source).stat().st_size
-    else:
-        source.seek(0, io.SEEK_END)
-        size = source.tell()
-        source.seek(0)
-        head = source.read(1 << 16)
-    at = head.find(b"data") if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else -1
-    if at < 0:
+            return _promises_more(file)
+    size = source.seek(0, io.SEEK_END)
+    source.seek(0)
+    head = source.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return False
-    length = int.from_bytes(head[at + 4 : at + 8], "little")
-    # 0 and 0xFFFFFFFF: a stream whose length was not known
-    return 0 < length < 0xFFFFFF00 and at + 8 + length > size
+    while len(head := source.read(8)) == 8:
+        length = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            # 0 and 0xFFFFFFFF: a stream whose length was not known
+            return 0 < length < 0xFFFFFF00 and source.tell() + length > size
+        source.seek(length + length % 2, io.SEEK_CUR)
+    return False
 
 
 def write_audio(path, samples, sample_rate=16000):
@@ -99,7 +100,7 @@ def active_speech_level(samples, sample_rate=16000):
     envelope = lfilter([1 - g], [1, -g], lfilter([1 - g], [1, -g], np.abs(samples)))
     hangover = int(round(0.2 * sample_rate))
     index = np.arange(len(samples))
-    previous = None
+    previous, level, active = None, -np.inf, 0
     for exponent in range(1, 17):
         threshold = 2.0**-exponent
         last = np.maximum.accumulate(np.where(envelope >= threshold, index, -hangover - 1))
@@ -115,7 +116,7 @@ def active_speech_level(samples, sample_rate=16000):
             level = previous[0] + share * (level - previous[0])
             return level, energy / len(samples) / 10 ** (level / 10)
         previous = (level, margin)
-    return level, active / len(samples)
+    return (level, active / len(samples)) if previous else (-np.inf, 0.0)
 
 
 def speech_span(samples, sample_rate=16000, below_db=30.0, pause_s=0.25):

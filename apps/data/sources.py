@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -391,7 +392,10 @@ def fetch(name, download=True):
 
 
 def _check_index(mirror, source):
-    entries = {entry["name"]: entry for entry in json.loads((mirror / "index.json").read_text("utf8"))}
+    try:
+        entries = {entry["name"]: entry for entry in json.loads((mirror / "index.json").read_text("utf8"))}
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{mirror / 'index.json'} is no list of data sets ({error!r}); make the mirror again.") from None
     listed = entries.get(source.name, {}).get("sha256")
     if listed != source.mirror.sha256:
         raise InputError(
@@ -427,7 +431,9 @@ def _checked(path, form):
 def _download(form):
     target = cache_folder() / form.file
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    os.close(handle)
+    part = Path(name)
     try:
         with urllib.request.urlopen(form.url, timeout=30) as response, open(part, "wb") as file:
             total = int(response.headers.get("Content-Length") or 0) or form.size
@@ -435,6 +441,8 @@ def _download(form):
                 while block := response.read(1 << 20):
                     file.write(block)
                     bar.update(len(block))
+        if response.headers.get("Content-Length") and part.stat().st_size != total:
+            raise OSError(f"{part.stat().st_size} of {total} bytes came")
         if form.sha256:
             _checked(part, form)
         else:

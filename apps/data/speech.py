@@ -24,6 +24,11 @@ class Clip:
     def seconds(self):
         return len(self.samples) / 16000
 
+    @property
+    def coded(self):
+        """Whether it went through a lossy codec, by its name."""
+        return self.name.lower().endswith((".opus", ".ogg", ".mp3"))
+
 
 def to_int16(samples):
     """(n,) float in [-1, 1] to int16, rounded and clipped."""

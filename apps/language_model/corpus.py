@@ -70,5 +70,11 @@ def batches(tokens, config, first_step):
             order = np.argsort(Stream(config.seed + 1, epoch).array(len(tokens)), kind="stable")
         start = step % per_epoch * size
         chosen = tokens[order[start : start + size]]
-        yield chosen[:, :-1], {"logits": chosen[:, 1:]}
+        yield inputs_and_targets(chosen)
         step += 1
+
+
+def inputs_and_targets(tokens):
+    """What the model reads and what it should say next. Where nothing follows the input is padding, so that it is masked."""
+    targets = tokens[:, 1:]
+    return np.where(targets == 0, 0, tokens[:, :-1]), {"logits": targets}

@@ -1,6 +1,8 @@
 """The language model task's functions: data, model, export, evaluation, report, sample."""
 
+import collections
 import csv
+import itertools
 import json
 import sys
 
@@ -11,7 +13,7 @@ import tensorflow as tf
 import zoo
 from apps.fit import WarmupCosine
 from apps.language_model.config import TASK
-from apps.language_model.corpus import batches, read_corpus
+from apps.language_model.corpus import batches, inputs_and_targets, read_corpus
 from apps.language_model.generation import TextSampler
 from apps.report import Section, history_figure
 from apps.run_folder import read_config
@@ -32,7 +34,7 @@ def data(config):
     corpus = read_corpus(config)
     length = max(len(line) for lines in corpus.lines.values() for line in lines) + 2
     tokens = {split: corpus.tokens(lines, length) for split, lines in corpus.lines.items()}
-    validation = tf.data.Dataset.from_tensor_slices((tokens["val"][:, :-1], {"logits": tokens["val"][:, 1:]})).batch(256).cache()
+    validation = tf.data.Dataset.from_tensor_slices(inputs_and_targets(tokens["val"])).batch(256).cache()
     summary = {
         "source": corpus.source,
         "lines": {split: len(lines) for split, lines in corpus.lines.items()},
@@ -66,6 +68,10 @@ def model(config, data):
     return network
 
 
+def finish(network, folder, config, data):
+    """A language model is saved as it was trained."""
+
+
 def assets(data):
     """The vocabulary, a JSON list."""
     return {"vocabulary.json": json.dumps(data.content.vocabulary, ensure_ascii=False) + "\n"}
@@ -89,7 +95,12 @@ def export(network, folder, config, data):
         float_file=float_file,
         int8_file=int8_file,
         notices={"NOTICE.md": f"# Notices\n\nTrained with Sequence Zoo, under the Apache License 2.0, on {corpus.source}.\n"},
-        description={"kind": "generator", "name": corpus.source, "vocabulary": list(corpus.vocabulary)},
+        description={
+            "kind": "generator",
+            "name": corpus.source,
+            "vocabulary": list(corpus.vocabulary),
+            "max_length": config.max_length,
+        },
         readme="# A character language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n",
     )
     expected = np.concatenate([logits for _, logits in recorded])
@@ -116,9 +127,7 @@ def export(network, folder, config, data):
     )["text"].numpy()
     generator = Generator(folder / "device")
     same_saved = np.array([a == b.decode() for a, b in zip(texts, saved)], float)
-    same_file = np.array(
-        [a == generator.sample(config.seed, i, max_length=config.max_length) for i, a in enumerate(texts)], float
-    )
+    same_file = np.array([a == generator.sample(config.seed, i) for i, a in enumerate(texts)], float)
     figures[f"{SAMPLES} sampled texts: SavedModel against Keras"] = compare(same_saved, np.ones(SAMPLES), 0)
     figures[f"{SAMPLES} sampled texts: float TFLite against Keras"] = compare(same_file, np.ones(SAMPLES), 0)
     return figures
@@ -131,13 +140,13 @@ def evaluate(folder, config, data):
     rows = {}
     for precision in ("float", "int8"):
         generator = Generator(folder / "device", precision)
-        rows[f"{config.model}, {precision} file"] = np.concatenate([generator.score(row) for row in test])
-    train = corpus.tokens(corpus.lines["train"], config.max_length + 2)
+        rows[f"{config.model}, {precision} file"] = [generator.score(row) for row in test]
+    train = [row[: np.flatnonzero(row)[-1] + 1] for row in corpus.tokens(corpus.lines["train"], config.max_length + 2)]
     for order in (1, 2, 3):
         rows[f"{order}-gram counts, add 0.1"] = ngram_nats(train, test, order, len(corpus.vocabulary))
     table = {name: _rate(nats) for name, nats in rows.items()}
     generator, known = Generator(folder / "device"), {line for lines in corpus.lines.values() for line in lines}
-    texts = [generator.sample(config.seed, index, max_length=config.max_length) for index in range(SAMPLES)]
+    texts = [generator.sample(config.seed, index) for index in range(SAMPLES)]
     novel = [text for text in texts if text not in known]
     return {
         "test_lines": len(test),
@@ -150,35 +159,40 @@ def evaluate(folder, config, data):
     }
 
 
-def _rate(nats):
-    mean, error = float(np.mean(nats)), float(1.96 * np.std(nats) / np.sqrt(len(nats)))
+def _rate(lines):
+    """Mean nats a character with its 95% interval. lines: the nats of each line's characters, which are not independent."""
+    totals, counts = np.array([np.sum(line) for line in lines]), np.array([len(line) for line in lines])
+    mean = float(totals.sum() / counts.sum())
+    error = float(1.96 * np.sqrt(np.sum((totals - mean * counts) ** 2)) / counts.sum())
     return {
         "nats_per_character": mean,
         "interval": [mean - error, mean + error],
         "perplexity": float(np.exp(mean)),
-        "characters": len(nats),
+        "characters": int(counts.sum()),
     }
 
 
 def ngram_nats(train, test, order, vocabulary, added=0.1):
-    """Nats of each test character under counts of n-grams with a constant added; the plainest baseline.
+    """Nats of each character of each test line under counts of n-grams with a constant added; the plainest baseline.
 
-    train: (lines, time) tokens with padding. test: token arrays that start with the boundary.
+    train, test: lists of token arrays that start and end with the boundary. vocabulary: its size, padding included.
     """
-    counts = np.full((vocabulary,) * order, added)
-    counts[..., 0] = 0  # padding is never predicted
-    for row in train:
-        row = row[: np.flatnonzero(row)[-1] + 1]
-        padded = np.concatenate([np.zeros(max(0, order - 2), int), row])
-        for window in np.lib.stride_tricks.sliding_window_view(padded, order) if order > 1 else row[1:, None]:
-            counts[tuple(window)] += 1
-    probabilities = counts / counts.sum(axis=-1, keepdims=True)
-    nats = []
-    for row in test:
-        padded = np.concatenate([np.zeros(max(0, order - 2), int), row])
-        windows = np.lib.stride_tricks.sliding_window_view(padded, order) if order > 1 else row[1:, None]
-        nats += [-np.log(probabilities[tuple(window)]) for window in windows]
-    return np.array(nats)
+    pairs, contexts = collections.Counter(), collections.Counter()
+    for context, token in itertools.chain.from_iterable(_windows(row, order) for row in train):
+        pairs[context, token] += 1
+        contexts[context] += 1
+    choices = added * (vocabulary - 1)  # padding is never predicted
+    return [
+        np.array([-np.log((pairs[c, token] + added) / (contexts[c] + choices)) for c, token in _windows(row, order)])
+        for row in test
+    ]
+
+
+def _windows(row, order):
+    """(the tokens before, the token) of each character of a line."""
+    padded = [0] * max(0, order - 2) + [int(token) for token in row]
+    first = len(padded) - len(row) + 1
+    return [(tuple(padded[i - order + 1 : i]), padded[i]) for i in range(first, len(padded))]
 
 
 def headline(metrics):

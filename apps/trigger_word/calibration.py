@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from apps.trigger_word import evaluation
-from tflite.runtime import WordRule
+from tflite.runtime import FrontEnd, WordRule
 
 GRID = np.arange(-6.0, 14.0, 0.1)
 REARM = float(np.log(3.0))  # a score of 0.25 lies so far below one of 0.5
@@ -28,8 +28,9 @@ def calibrate(network, validation, streams, layer, score_s, rate):
     kernel, bias = kernel / temperature, bias / temperature
 
     def logits(stream):
-        frames = np.asarray(layer(stream.samples[None]))
-        return (np.asarray(hidden(frames, training=False))[0] @ kernel + bias).astype(np.float32)
+        # the device's front end computes the same in blocks, so that hours fit into memory
+        frames = FrontEnd(layer.manifest(), layer.options["sample_rate"]).push(stream.samples)
+        return (np.asarray(hidden(frames[None], training=False))[0] @ kernel + bias).astype(np.float32)
 
     positive, negative = ({name: (stream, logits(stream)) for name, stream in part.items()} for part in streams)
     rules = [WordRule(str(word), 0.0) for word in range(kernel.shape[1])]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
+from apps.config import read_json
 from apps.run_folder import write_json
 from apps.trigger_word import evaluation
 from tflite.export import convert, new_folder, write_device_folder
@@ -55,6 +56,9 @@ def export(network, folder, config, layer, streams, sources):
     float_file = convert(step)
     int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])
     scores_per_step = step.output["score"].shape[1]
+    # exported again after an evaluation, a run keeps its threshold
+    measured = folder / "metrics.json"
+    threshold = read_json(measured)["threshold"] if measured.is_file() else 0.5
     description = {
         "kind": "detector",
         "name": " ".join(config.words),
@@ -63,7 +67,14 @@ def export(network, folder, config, layer, streams, sources):
         "frames_per_step": config.frames_per_step,
         "scores_per_step": scores_per_step,
         "words": [
-            {"word": word, "threshold": 0.5, "smoothing": 1, "refractory_s": 1.0, "rearm_below": 0.25, "rearm_s": 0.2}
+            {
+                "word": word,
+                "threshold": threshold,
+                "smoothing": 1,
+                "refractory_s": 1.0,
+                "rearm_below": threshold / 2,
+                "rearm_s": 0.2,
+            }
             for word in config.words
         ],
     }

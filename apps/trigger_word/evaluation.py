@@ -185,8 +185,13 @@ def poisson(count, hours, confidence=0.95):
 
 
 def summarise(point):
-    """A point with its rates and their intervals, ready for metrics.json."""
-    low, high = poisson(point["false_accepts"], point["hours"])
+    """A point with its rates and their intervals, ready for metrics.json.
+
+    The same speech is heard under each condition; the interval of the false accepts is as wide as if those hearings told no more
+    than one of them (a mean count in the distinct hours).
+    """
+    hearings = len(point["false_accepts_by_condition"])
+    low, high = poisson(point["false_accepts"] / hearings, point["hours"] / hearings)
     rates = {}
     for name, misses in point["misses"].items():
         words = point["words"][name]
@@ -198,6 +203,7 @@ def summarise(point):
         "false_accepts": {
             "count": point["false_accepts"],
             "hours": point["hours"],
+            "distinct_hours": point["hours"] / hearings,
             "per_hour": point["false_accepts"] / point["hours"],
             "interval": [low, high],
             "by_condition": point["false_accepts_by_condition"],

@@ -120,6 +120,15 @@ def model(config, data):
     return network
 
 
+def finish(network, folder, config, data):
+    """Calibrates the scores, so that what is saved, exported and shipped is one model."""
+    recordings, ingredients = data.content
+    held_out = streams(recordings, ingredients["val"], config, "val", STREAM_SEEDS["val"])
+    rate = config.target_false_accepts_per_hour
+    found = calibrate(network, data.validation, held_out, front_end(config), score_s(config), rate)
+    write_json(folder / "calibration.json", found)
+
+
 def assets(data):
     """The words, one a line in the order of the scores."""
     return {"words.txt": "\n".join(data.content[0].words) + "\n"}
@@ -128,13 +137,8 @@ def assets(data):
 def export(network, folder, config, data):
     """Writes saved_model/ and device/ and proves that they agree; returns the parity figures."""
     recordings, ingredients = data.content
-    layer = front_end(config)
-    held_out = streams(recordings, ingredients["val"], config, "val", STREAM_SEEDS["val"])
-    found = calibrate(network, data.validation, held_out, layer, score_s(config), config.target_false_accepts_per_hour)
-    write_json(folder / "calibration.json", found)
-    return device.export(
-        network, folder, config, layer, device.calibration_streams(recordings, ingredients, config), recordings.sources
-    )
+    calibration = device.calibration_streams(recordings, ingredients, config)
+    return device.export(network, folder, config, front_end(config), calibration, recordings.sources)
 
 
 def evaluate(folder, config, data):
@@ -161,9 +165,7 @@ def evaluate(folder, config, data):
     for rate in RATES:
         point = evaluation.at_rate(points["test"], rate)
         rates[f"{rate:g}"] = evaluation.summarise(point) if point else None
-    int8 = device.compare_precisions(
-        folder / "device", next(iter(scored["test"][1].values()))[0].samples[: int(EXAMPLE_S * 16000)]
-    )
+    int8 = device.compare_precisions(folder / "device", read_audio(folder / "example.wav"))
     return {
         "threshold": threshold,
         "target_false_accepts_per_hour": config.target_false_accepts_per_hour,
@@ -192,7 +194,7 @@ def _write_example(folder, recordings, ingredients, config):
     """A recording of about a minute for the report and the first try: words and other speech in turn, at 10 dB."""
     draw = Stream(config.seed, 4)
     clips, length = [], 0.0
-    while length < EXAMPLE_S - 6:
+    while length < EXAMPLE_S:
         word = draw.integer(len(config.words))
         chosen = draw.choice(recordings.words[config.words[word]]["test"]) if draw.chance(0.5) else None
         other = draw.choice(recordings.negatives["test"]).samples[: 4 * 16000]
@@ -216,11 +218,13 @@ def headline(metrics):
     accepts = test["false_accepts"]
     lines = [
         f"threshold {metrics['threshold']:.3f}, from validation; on the test streams:",
-        f"{accepts['per_hour']:.2f} false accepts an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; {accepts['count']} in {accepts['hours']:.2f} h)",
+        f"{accepts['per_hour']:.2f} false accepts an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; "
+        f"{accepts['count']} in {accepts['hours']:.2f} h: {accepts['distinct_hours']:.2f} h of speech, heard clean and in noise)",
     ]
     for name, missed in test["missed"].items():
+        low, high = (100 * bound for bound in missed["interval"])
         lines.append(
-            f"missed, {name}: {100 * missed['rate']:.1f}% ({100 * missed['interval'][0]:.1f} to {100 * missed['interval'][1]:.1f}; {missed['misses']} of {missed['words']})"
+            f"missed, {name}: {100 * missed['rate']:.1f}% ({low:.1f} to {high:.1f}; {missed['misses']} of {missed['words']})"
         )
     for rate, point in metrics["missed_at_false_accepts_per_hour"].items():
         if point and float(rate) == 1:

@@ -27,8 +27,9 @@ def sections(folder, config, metrics):
             rows=shipped_rows(metrics),
             note=(
                 f"The threshold {metrics['threshold']:.3f} was chosen on the validation streams to keep to {target:g} false accepts an hour; the test streams had no part in it. "
-                "Brackets are 95% intervals: Wilson for misses, Poisson for false accepts (none in one hour still allows 3.7).\n"
-                "The same hours of speech are heard clean and in noise; they are pooled in the rate."
+                "Intervals are 95%: Wilson for misses, Poisson for false accepts (none in one hour still allows 3.7).\n"
+                "The same speech is heard clean and in noise. The pooled rate counts every hearing; its interval is as wide as if they told no "
+                f"more than one. In the streams of words it fired {test['other_firings_in_word_streams']} times elsewhere than on a word."
             ),
         ),
         Section(

@@ -1,8 +1,11 @@
 """Which recordings a training uses, and how they are split: by speaker wherever speakers are known."""
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
+import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +53,29 @@ def gather(config):
             words[word], text = read_words(config.recordings, word, len(config.words) > 1, config.seed)
             sources.append(("words", text))
     negatives, more = gather_negatives(config)
-    return Recordings(words, negatives, (*sources, *more))
+    for kind, splits in (*words.items(), ("other speech", negatives)):
+        empty = [split for split in SPLITS if not splits[split]]
+        if empty:
+            raise InputError(
+                f"no recordings of {kind} are left for {' and '.join(empty)}; give more, or mend the split in metadata.csv."
+            )
+    return Recordings(_in_one_codec(words, negatives), negatives, (*sources, *more))
+
+
+def _in_one_codec(words, negatives):
+    """The words, to train on through the codec that most of the other speech went through: else the codec gives them away.
+
+    What chooses the threshold and what tests stays as it was recorded.
+    """
+    train = negatives["train"]
+    if sum(clip.seconds for clip in train if clip.coded) < 0.5 * sum(clip.seconds for clip in train):
+        return words
+
+    def coded(clip):
+        samples = clip.samples if clip.coded else to_int16(through_opus(clip.samples / 32768, bundle.QUALITY))
+        return dataclasses.replace(clip, samples=samples)
+
+    return {word: {**splits, "train": [coded(clip) for clip in splits["train"]]} for word, splits in words.items()}
 
 
 def bundled(kind):
@@ -83,7 +108,7 @@ def read_words(folder, word, several, seed):
             f"{folder} has {len(paths)} recording{'s' * (len(paths) != 1)} of {word!r}; expected at least {LEAST}, better 100 by many "
             "people: some to train, some to choose the threshold, some to test. Record more."
         )
-    notes = _metadata(folder)
+    notes = _metadata(folder, paths)
     clips = []
     for path in tqdm(paths, desc=f"reading {word}", leave=False):
         samples = read_audio(path)
@@ -93,10 +118,7 @@ def read_words(folder, word, several, seed):
             tqdm.write(
                 f"warning: {path} is clipped ({100 * np.mean(np.abs(samples) > 0.999):.0f}% of its samples are at full scale); record it with less gain"
             )
-        if path.suffix.lower() not in (".opus", ".ogg", ".mp3"):
-            # other speech mostly went through such a codec: the detector shall not learn the codec
-            samples = through_opus(samples, bundle.QUALITY)
-        note = notes.get(str(path.relative_to(folder)), {})
+        note = notes.get(path.relative_to(folder).as_posix(), {})
         clips.append(
             Clip(
                 to_int16(samples),
@@ -110,15 +132,27 @@ def read_words(folder, word, several, seed):
     return split_clips(clips, seed), f"{word!r}: {len(clips)} recordings, {_how_split(clips)}"
 
 
-def _metadata(folder):
+def _metadata(folder, paths):
+    """The rows of a folder's metadata.csv by path; {} where there is none."""
     path = folder / "metadata.csv"
     if not path.is_file():
         return {}
-    with open(path, newline="", encoding="utf8") as file:
-        rows = list(csv.DictReader(file))
-    if rows and "path" not in rows[0]:
-        raise InputError(f"{path} has the columns {', '.join(rows[0])}; expected path, and speaker or split.")
-    return {row["path"]: row for row in rows}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no UTF-8 table ({error}); save it as CSV in UTF-8.") from None
+    if not rows or "path" not in rows[0]:
+        raise InputError(f"{path} has the columns {', '.join(rows[0]) if rows else 'none'}; expected path, and speaker or split.")
+    notes, present = {row["path"]: row for row in rows}, {found.relative_to(folder).as_posix() for found in paths}
+    lost, unnamed = sorted(notes.keys() - present), sorted(present - notes.keys())
+    if lost or unnamed:
+        which = f"names {lost[0]}, which is not there" if lost else f"does not name {unnamed[0]}"
+        raise InputError(f"{path} {which}; expected a row for each recording, with its path from that folder.")
+    for row in rows:
+        if row.get("split") and row["split"] not in SPLITS:
+            raise InputError(f"{path} has the split {row['split']!r}; expected train, val or test.")
+    return notes
 
 
 def _how_split(clips):
@@ -153,38 +187,44 @@ def gather_negatives(config):
         for folder in config.negatives:
             for path in tqdm(find_recordings(folder), desc="reading negatives", leave=False):
                 clips.append(Clip(to_int16(read_audio(path)), str(path), str(folder)))
-        return split_clips(clips, config.seed), [
-            ("negatives", f"{', '.join(map(str, config.negatives))}: {hours(clips):.2f} h, speakers unknown")
-        ]
+        text = f"{', '.join(map(str, config.negatives))}: {hours(clips):.2f} h, speakers unknown; nobody checked that the words are not in it"
+        return split_clips(clips, config.seed), [("negatives", text)]
     if config.recordings is not None:
         sets = [name for name in PUBLIC if available(name) or (config.download and find(name).canonical)]
         if sets:
-            return _public(sets)
+            return _public(sets, config.words)
     return _rendered(config)
 
 
-def _public(sets):
-    negatives = {split: [] for split in SPLITS}
-    lines = []
+def says(text, words):
+    """Whether a transcript holds one of the words."""
+    return bool({word.lower() for word in words} & set(re.findall(r"[\w']+", text.lower())))
+
+
+def _public(sets, words):
+    clips, lines = [], []
     for name in sets:
-        form = available(name)
-        if form is None:
+        if available(name) is None:
             canonical = find(name).canonical
-            tqdm.write(f"downloading {canonical.url}" + (f", {canonical.size / 1e6:.0f} MB" if canonical.size else ""))
-        clips = read_set(name)
-        for split, chosen in (split_clips(clips, 0) if not any(clip.split for clip in clips) else by_split(clips)).items():
-            negatives[split] += chosen
-        lines.append(("negatives", f"{name} ({find(name).licence}): {hours(clips):.2f} h of people"))
+            tqdm.write(
+                f"downloading {canonical.url}" + (f", {canonical.size / 1e6:.0f} MB" if canonical.size else ", of unknown size")
+            )
+        found = read_set(name)
+        kept = [clip for clip in found if not says(clip.text, words)]
+        clips += kept
+        left_out = f", {len(found) - len(kept)} clips that say a word left out" if len(kept) < len(found) else ""
+        lines.append(("negatives", f"{name} ({find(name).licence}): {hours(kept):.2f} h of people{left_out}"))
+    negatives = {split: [clip for clip in clips if (clip.split or "train") == split] for split in SPLITS}
+    if not all(negatives.values()):
+        # canonical archives are one official split each: split by speaker instead
+        negatives = split_clips([dataclasses.replace(clip, split="", speaker=clip.speaker or clip.name) for clip in clips], 0)
     return negatives, lines
 
 
-def by_split(clips):
-    """Clips by their own split; those without one go to train."""
-    return {split: [clip for clip in clips if (clip.split or "train") == split] for split in SPLITS}
-
-
 def _rendered(config):
-    negatives = bundled("other")
+    negatives = {
+        split: [clip for clip in clips if not says(clip.text, config.words)] for split, clips in bundled("other").items()
+    }
     lines = [
         (
             "negatives",
@@ -195,7 +235,8 @@ def _rendered(config):
         return negatives, [*lines, ("negatives", "no further speech was rendered: the package espeakng-loader is not installed")]
     if config.rendered_hours:
         for number, split in enumerate(SPLITS):
-            negatives[split] = negatives[split] + rendered(split, config.rendered_hours, number)
+            spoken = rendered(split, config.rendered_hours, number)
+            negatives[split] = negatives[split] + [clip for clip in spoken if not says(clip.text, config.words)]
         lines.append(
             (
                 "negatives",
@@ -207,23 +248,25 @@ def _rendered(config):
 
 def rendered(split, hours_wanted, seed):
     """Hours of distinct sentences by espeak-ng's voices of a split; cached."""
-    path = cache_folder() / "rendered" / f"{split}_{hours_wanted:g}h_{seed}_v1.npz"
-    if path.is_file():
+    path = cache_folder() / "rendered" / f"{split}_{hours_wanted:g}h_{seed}_v2.npz"
+    with contextlib.suppress(
+        FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError
+    ):  # a broken cache is made again
         with np.load(path, allow_pickle=False) as arrays:
-            samples, ends, speakers = arrays["samples"], arrays["ends"], arrays["speakers"]
-        starts = np.concatenate([[0], ends[:-1]])
+            samples, ends, speakers, texts = (arrays[name] for name in ("samples", "ends", "speakers", "texts"))
+        pieces = np.split(samples, ends[:-1])
         return [
-            Clip(samples[a:b], f"{split}_{i}", "rendered", str(s), "", split)
-            for i, (a, b, s) in enumerate(zip(starts, ends, speakers))
+            Clip(piece, f"{split}_{i}", "rendered", str(speaker), str(text), split)
+            for i, (piece, speaker, text) in enumerate(zip(pieces, speakers, texts))
         ]
     voices = [voice for voice in VARIANTS if bundle.split_of(voice) == split]
     draw, clips, length = Stream(7000 + seed, 0), [], 0
     with tqdm(total=round(hours_wanted * 60), unit="min", desc=f"rendering {split} speech", leave=False) as bar:
         while length < hours_wanted * 3600 * 16000:
             manner = Manner(draw.choice(ACCENTS), 120 + draw.integer(110), 20 + draw.integer(60), 20 + draw.integer(75))
-            voice = draw.choice(voices)
-            samples = to_int16(0.7 * speak(sentence(draw), voice, manner))
-            clips.append(Clip(samples, f"{split}_{len(clips)}", "rendered", voice, "", split))
+            voice, text = draw.choice(voices), sentence(draw)
+            samples = to_int16(0.7 * speak(text, voice, manner))
+            clips.append(Clip(samples, f"{split}_{len(clips)}", "rendered", voice, text, split))
             length += len(samples)
             bar.update(round(length / 16000 / 60) - bar.n)
     with replacing(path) as temporary:
@@ -232,6 +275,7 @@ def rendered(split, hours_wanted, seed):
             samples=np.concatenate([c.samples for c in clips]),
             ends=np.cumsum([len(c.samples) for c in clips]),
             speakers=np.array([c.speaker for c in clips]),
+            texts=np.array([c.text for c in clips]),
         )
     return clips
 

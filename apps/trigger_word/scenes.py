@@ -6,6 +6,7 @@ on every machine, so a training can go on from any step.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from apps.trigger_word.sound import RATE, reverberate
 from tflite.runtime.randomness import Stream
 
 HOLD_S = 0.3  # how long after a word's end the label is 1
+SHIFT = 160  # samples of a feature frame
 DOUBT_S = 0.12  # before the word's end and after the hold, frames that count neither way
 
 
@@ -40,7 +42,7 @@ class Scenes:
 
     def __init__(self, ingredients, seed, seconds, score_s, positive_share=0.35, clean=0.15):
         self.ingredients, self.seed, self.score_s = ingredients, seed, score_s
-        self.length, self.scores = int(seconds * RATE), int(round(seconds / score_s))
+        self.length, self.scores = int(seconds * RATE), math.ceil(int(seconds * RATE) // SHIFT / round(score_s * RATE / SHIFT))
         self.positive_share, self.clean = positive_share, clean
         self._words = [[self._level(self._cut(clip)) for clip in clips] for clips in ingredients.words]
         self._negatives = ingredients.negatives

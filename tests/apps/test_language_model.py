@@ -63,7 +63,7 @@ def test_keras_the_saved_model_and_the_file_write_the_same_texts(cycle):
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     for options in ({"temperature": 1.0, "top_k": 0, "top_p": 1.0}, {"temperature": 1.7, "top_k": 4, "top_p": 0.95}):
         live = sampler.texts(seed=9, first=5, count=25, **options)
-        filed = [generator.sample(9, 5 + i, max_length=config.max_length, **options) for i in range(25)]
+        filed = [generator.sample(9, 5 + i, **options) for i in range(25)]
         saved = loaded(
             seed=tf.constant(9),
             first=tf.constant(5),
@@ -134,7 +134,7 @@ def test_perplexity_is_the_inverse_geometric_mean_of_the_probabilities():
 
 def test_ngram_baselines_sum_to_one_and_learn():
     train_tokens = np.array([[1, 2, 3, 1], [1, 2, 3, 1], [1, 2, 2, 1]])
-    nats = functions.ngram_nats(train_tokens, [np.array([1, 2, 3, 1])], 2, 4)
+    (nats,) = functions.ngram_nats(train_tokens, [np.array([1, 2, 3, 1])], 2, 4)
     assert nats == pytest.approx(-np.log([3.1 / 3.3, 2.1 / 4.3, 2.1 / 2.3]))
 
 

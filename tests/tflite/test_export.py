@@ -21,8 +21,8 @@ STREAMING = [name for name in NAMES if next(e for e in zoo.list_models() if e.na
 def manifest_of(step, states):
     carried = {s.input for s in states} | {s.output for s in states}
     return {
-        "inputs": {t.name: {"shape": list(t.shape)} for t in step.inputs if t.name not in carried},
-        "outputs": {name: {"shape": list(t.shape)} for name, t in step.output.items() if name not in carried},
+        "inputs": {t.name: {"shape": list(t.shape), "dtype": t.dtype} for t in step.inputs if t.name not in carried},
+        "outputs": {name: {"shape": list(t.shape), "dtype": t.dtype} for name, t in step.output.items() if name not in carried},
         "states": [{"input": s.input, "output": s.output, "shape": list(s.shape), "initial": s.initial} for s in states],
     }
 

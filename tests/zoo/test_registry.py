@@ -84,8 +84,13 @@ def test_a_preset_replaces_an_old_one_whole(tmp_path):
         (lambda f: (f / "preset.json").write_text("{"), "is no JSON"),
         (lambda f: (f / "preset.json").write_text("[]"), "is no preset"),
         (lambda f: (f / "preset.json").unlink(), "has no preset.json"),
+        (lambda f: edit(f, files={}), "has no checksum of model.weights.h5"),
+        (lambda f: edit(f, builder=None), "lacks `builder`"),
         (lambda f: edit(f, version=9), "is of version 9; this release reads version 1"),
-        (lambda f: edit(f, files={"../../outside": "0" * 64}), "is missing from the preset"),
+        (
+            lambda f: edit(f, files={"model.weights.h5": presets.sha256(f / "model.weights.h5"), "../../outside": "0" * 64}),
+            "is missing from the preset",
+        ),
     ],
 )
 def test_a_spoilt_preset_is_refused_in_words(tmp_path, spoil, words):

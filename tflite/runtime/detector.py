@@ -22,6 +22,13 @@ class Detection:
     score: float
 
 
+def _with_threshold(rule, threshold):
+    """The rule with another threshold; a word is armed again below half of it at the most."""
+    if threshold is None:
+        return rule
+    return dataclasses.replace(rule, threshold=threshold, rearm_below=min(rule.rearm_below, threshold / 2))
+
+
 class _Scorer:
     """Samples to scores, chunk by chunk: front end, step model and the states of one stream."""
 
@@ -64,7 +71,7 @@ class Detector:
         unknown = sorted(set(thresholds or {}) - set(self.words))
         if unknown:
             raise InputError(f"`thresholds` names {unknown[0]!r}; this detector's words are {', '.join(self.words)}.")
-        self.rules = [dataclasses.replace(rule, threshold=(thresholds or {}).get(rule.word, rule.threshold)) for rule in rules]
+        self.rules = [_with_threshold(rule, (thresholds or {}).get(rule.word)) for rule in rules]
         self.sample_rate = self.manifest["sample_rate"]
         frames_per_score = self.manifest["frames_per_step"] // self.manifest["scores_per_step"]
         self._samples_per_score = frames_per_score * self.manifest["front_end"]["shift"]

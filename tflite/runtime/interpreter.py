@@ -49,9 +49,11 @@ class StepModel:
 
     @staticmethod
     def _check_tensors(details, tensors, states, kind):
-        declared = {name: list(tensor["shape"]) for name, tensor in tensors.items()}
-        declared.update({name: list(shape) for name, shape in states})
-        found = {name: [int(size) for size in detail["shape"]] for name, detail in details.items()}
+        declared = {name: (list(tensor["shape"]), tensor["dtype"]) for name, tensor in tensors.items()}
+        declared.update({name: (list(shape), "float32") for name, shape in states})
+        found = {
+            name: ([int(size) for size in detail["shape"]], np.dtype(detail["dtype"]).name) for name, detail in details.items()
+        }
         if declared != found:
             names = sorted(name for name in declared.keys() | found.keys() if declared.get(name) != found.get(name))
             raise InputError(

@@ -11,7 +11,7 @@ from .errors import InputError
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 NEEDED = {
     "detector": ("sample_rate", "front_end", "frames_per_step", "scores_per_step", "words"),
-    "generator": ("vocabulary",),
+    "generator": ("vocabulary", "max_length"),
 }
 _TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
 
@@ -92,7 +92,7 @@ def _violation(value, schema, definitions, where):
         return f"{where} is {value!r}; expected {schema.get('pattern', 'some text')}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-        if not low <= value <= high or not math.isfinite(value):
+        if not low <= value <= high or value in (math.inf, -math.inf):
             return f"{where} is {value}; expected {low} to {high}"
     return None
 

@@ -52,7 +52,7 @@ class Generator:
         self._model = StepModel(self.manifest, read_model(folder, self.manifest, precision))
         self.vocabulary = self.manifest["vocabulary"]
 
-    def stream(self, seed=0, index=0, prefix="", temperature=1.0, top_k=0, top_p=1.0, max_length=100):
+    def stream(self, seed=0, index=0, prefix="", temperature=1.0, top_k=0, top_p=1.0, max_length=None):
         """Yields tokens as they are made. Text `index` of a seed is the same here, in Keras and in the SavedModel."""
         check_sampling(temperature, top_k, top_p)
         unknown = sorted({character for character in prefix if character not in self.vocabulary[2:]})
@@ -60,6 +60,7 @@ class Generator:
             raise InputError(
                 f"`prefix` has {unknown[0]!r}, which the model has never seen; it knows {''.join(self.vocabulary[2:])}"
             )
+        max_length = max_length or self.manifest["max_length"]
         forced = [self.vocabulary.index(character) for character in prefix]
         draws = uniforms(seed, index, 0, max_length)
         state, token = self._model.initial_state(), BOUNDARY

@@ -52,8 +52,7 @@ class MelFrontEnd(keras.layers.Layer):
         pcen_initial=1e-3,
         **kwargs,
     ):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         if compression not in ("log", "pcen"):
             raise InputError(f"`compression` is {compression!r}; expected 'log' or 'pcen'.")
         if not shift <= window <= fft:
@@ -171,8 +170,7 @@ class Spectrogram(keras.layers.Layer):
     """
 
     def __init__(self, window=200, shift=80, sample_rate=8000, **kwargs):
-        kwargs.setdefault("dtype", "float32")
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         if not 0 < shift <= window:
             raise InputError(f"`shift`, `window` are {shift}, {window}; expected 0 < shift <= window.")
         self.window, self.shift, self.sample_rate = window, shift, sample_rate

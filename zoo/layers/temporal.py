@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from zoo.errors import InputError
+
 
 @keras.saving.register_keras_serializable("zoo")
 class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
@@ -13,6 +15,8 @@ class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
 
     def __init__(self, kernel_size, **kwargs):
         super().__init__(kernel_size, padding="valid", **kwargs)
+        if self.strides != (1,) or self.dilation_rate != (1,):
+            raise InputError(f"`strides`, `dilation_rate` are {self.strides}, {self.dilation_rate}; expected 1 and 1.")
 
     def get_config(self):
         config = super().get_config()
