@@ -11,6 +11,7 @@ import tyro
 
 from apps.tasks import TASKS
 from apps.verbs import VERBS
+from tflite.quiet import quiet_stderr
 from tflite.runtime.errors import InputError as RuntimeInputError
 from zoo.errors import InputError
 
@@ -107,9 +108,10 @@ def _disk_is_full(error):
 
 
 def quiet_tensorflow():
-    """TensorFlow's start-up notes are not for users."""
+    """Imports TensorFlow without its start-up notes, which are not for users."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    with quiet_stderr():
+        import tensorflow  # noqa: F401
 
 
 def _nearest(name, known):

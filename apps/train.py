@@ -1,6 +1,7 @@
 """Training, exporting, evaluating and reporting a run, the same for all tasks."""
 
 import os
+import sys
 from pathlib import Path
 
 import keras
@@ -36,8 +37,14 @@ def train(task, config, output):
     _report(task, output, config, data)
     tqdm.write(f"report: {output / 'report.html'}\n\nnext:")
     for command in functions.next_commands(output, config):
-        tqdm.write(f"  {command}")
+        tqdm.write(f"  {command.replace('python', _python(), 1)}")
     return history
+
+
+def _python():
+    """This interpreter as a person would type it from here."""
+    here = os.path.relpath(sys.executable)
+    return "python" if here.startswith("..") else here
 
 
 def open_run(task, folder):

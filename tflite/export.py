@@ -1,19 +1,16 @@
 """Writes SavedModels, TFLite files and device folders."""
 
-import contextlib
 import hashlib
 import json
-import os
 import shutil
-import sys
 import tempfile
-import warnings
 from pathlib import Path
 
 import tensorflow as tf
 
 import zoo
 from tflite.ops import check_operations
+from tflite.quiet import quiet_stderr
 from zoo.errors import InputError
 from zoo.presets import put_in_place
 
@@ -25,7 +22,7 @@ def convert(step, calibration=None):
     together over real streams), which makes the weights and activations int8, inputs and outputs still float32.
     """
     signature = {t.name: tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in step.inputs}
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet_stderr():
         step.export(folder, format="tf_saved_model", input_signature=[signature], verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if calibration is not None:
@@ -41,21 +38,6 @@ def convert(step, calibration=None):
     if len(content) < weights * (1 if calibration is not None else 4):
         raise RuntimeError(f"the converted file has {len(content)} bytes for {weights} weights: weights were lost.")
     return content
-
-
-@contextlib.contextmanager
-def _quiet():
-    """The converter and its interpreter write notes to the process's standard error; errors still come as exceptions."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def write_device_folder(folder, step, states, *, float_file, int8_file, description, readme, notices):

@@ -22,7 +22,7 @@ def calibrate(network, validation, streams, layer, score_s, rate):
     front end. rate: wanted false accepts an hour.
     """
     head = network.get_layer("score")
-    hidden = keras.Model(network.inputs, head.input)
+    hidden = keras.Model(network.inputs[0], head.input)
     kernel, bias = (np.asarray(w, np.float64) for w in head.get_weights())
     temperature = _temperature(hidden, validation, kernel, bias)
     kernel, bias = kernel / temperature, bias / temperature

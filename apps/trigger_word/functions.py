@@ -165,6 +165,7 @@ def evaluate(folder, config, data):
     for rate in RATES:
         point = evaluation.at_rate(points["test"], rate)
         rates[f"{rate:g}"] = evaluation.summarise(point) if point else None
+    example = _write_example(folder, recordings, ingredients["test"], config)
     int8 = device.compare_precisions(folder / "device", read_audio(folder / "example.wav"))
     return {
         "threshold": threshold,
@@ -174,7 +175,7 @@ def evaluate(folder, config, data):
         "curve": points["test"],
         "int8_against_float": int8,
         "data": data.summary,
-        "example": _write_example(folder, recordings, ingredients["test"], config),
+        "example": example,
     }
 
 

@@ -144,3 +144,25 @@ def test_the_graph_reader_equals_the_reader_where_tensorflow_io_loads(tmp_path, 
         pytest.skip(str(error))
     expected = read_audio(path)
     np.testing.assert_allclose(found[: len(expected)], expected, atol=2e-4 if suffix != ".ogg" else 1e-3)
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda x: x.__setitem__(slice(None, None, 200), 1 / 32768), lambda x: x.__setitem__(500, 2e-4)]
+)
+def test_what_is_nearly_silent_has_no_level(spoil):
+    samples = np.zeros(16000)
+    spoil(samples)
+    assert active_speech_level(samples) == (-np.inf, 0.0)
+
+
+def test_a_comment_in_a_wav_is_no_data(tmp_path):
+    with soundfile.SoundFile(tmp_path / "x.wav", "w", 16000, 1) as file:
+        file.comment = "metadata by me, data data"
+        file.write(tone())
+    assert len(read_audio(tmp_path / "x.wav")) == 16000
+
+
+def test_the_span_of_a_word_is_found_in_noise():
+    samples = np.concatenate([np.zeros(16000), tone(0.5), np.zeros(16000)]) + 0.02 * np.random.default_rng(0).normal(size=40000)
+    start, end = speech_span(samples)
+    assert abs(start - 16000) <= 480 and abs(end - 24000) <= 480

@@ -7,12 +7,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import zoo
 from apps.cli import main
 from apps.tasks import TASKS
 from apps.verbs import VERBS
 from tests.apps.test_recordings import folder_of, word
+from tflite.runtime import Detector
+from zoo.layers.audio import MelFrontEnd
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [
@@ -172,8 +176,6 @@ def test_samples_are_written_and_repeatable(finished, capsys):
 
 
 def test_the_same_command_again_changes_nothing_and_report_and_preset_follow(finished, tmp_path, capsys):
-    import zoo
-
     before = (finished / "history.csv").read_bytes()
     assert main(["language-model", "train", "--output", str(finished), *TINY]) == 0
     assert (finished / "history.csv").read_bytes() == before
@@ -247,38 +249,55 @@ def test_an_interrupt_says_how_to_go_on(tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("step_*"))
 
 
-def test_one_word_is_trained_from_a_folder_end_to_end(tmp_path, capsys):
-    """Two hundred lines of README in one test: recordings in, a device folder out that the runtime reads."""
-    from tflite.runtime import Detector
-
-    folder_of(tmp_path / "hello", 8)
-    folder_of(tmp_path / "speech", 8, names="other_{:03d}")
+@pytest.fixture(scope="session")
+def heard(tmp_path_factory):
+    """A run folder of a tiny detector, made by the command from a folder of recordings and one of other speech."""
+    folder = tmp_path_factory.mktemp("heard")
+    folder_of(folder / "hello", 8)
+    folder_of(folder / "speech", 8, names="other_{:03d}")
     options = [
         "--recordings",
-        tmp_path / "hello",
+        folder / "hello",
         "--negatives",
-        tmp_path / "speech",
+        folder / "speech",
         "--words",
         "hello",
         "--steps",
         "2",
         "--channels",
         "8",
-        "--blocks",
-        "1",
-        "--batch-size",
-        "2",
-        "--scene-s",
-        "2",
-        "--output",
-        tmp_path / "run",
     ]
+    options += ["--blocks", "1", "--batch-size", "2", "--scene-s", "2", "--output", folder / "run"]
     assert main(["trigger-word", "train", *map(str, options)]) == 0
-    out = capsys.readouterr()
-    assert "speakers unknown" in (tmp_path / "run" / "report.html").read_text()
-    assert "next:" in out.out + out.err
-    detector = Detector(tmp_path / "run" / "device")
+    return folder
+
+
+def test_a_word_is_trained_from_a_folder_end_to_end(heard, capsys):
+    assert "speakers unknown" in (heard / "run" / "report.html").read_text()
+    detector = Detector(heard / "run" / "device")
     assert detector.words == ["hello"] and detector.scores(word())[1].shape[1] == 1
-    assert (
-        main(["trigger-word", "listen", "--run", str(tmp_path / "run"), "--files", str(tmp_path / "hello" / "take_000.wav")]) == 0
-    )
+    capsys.readouterr()
+    assert main(["trigger-word", "listen", "--run", str(heard / "run"), "--files", str(heard / "hello" / "take_000.wav")]) == 0
+    assert "take_000.wav" in capsys.readouterr().out
+
+
+def test_a_run_that_is_exported_again_keeps_its_threshold_and_its_scores(heard):
+    device = heard / "run" / "device"
+    before, scores = json.loads((device / "manifest.json").read_text()), Detector(device).scores(word())[1]
+    assert before["words"][0]["threshold"] == json.loads((heard / "run" / "metrics.json").read_text())["threshold"]
+    assert main(["trigger-word", "export", "--run", str(heard / "run")]) == 0
+    assert json.loads((device / "manifest.json").read_text())["words"] == before["words"]
+    np.testing.assert_allclose(Detector(device).scores(word())[1], scores, atol=1e-6)
+
+
+def test_a_preset_scores_as_its_device_folder_does(heard, tmp_path):
+    assert main(["trigger-word", "preset", "--run", str(heard / "run"), "--output", str(tmp_path / "hello")]) == 0
+    _, scores = Detector(tmp_path / "hello" / "device").scores(word())
+    frames = MelFrontEnd()(word()[None])
+    np.testing.assert_allclose(np.asarray(zoo.load(tmp_path / "hello")(frames)["score"])[0][: len(scores)], scores, atol=1e-4)
+
+
+def test_what_a_kill_left_half_written_is_in_nobodys_way(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".config.abc.json").write_text("{")
+    assert main(["language-model", "train", "--output", str(tmp_path / "run"), *TINY]) == 0

@@ -7,7 +7,7 @@ import tensorflow as tf
 import zoo
 from apps.language_model import functions
 from apps.language_model.config import TASK, Config
-from apps.language_model.corpus import batches, read_corpus
+from apps.language_model.corpus import batches, inputs_and_targets, read_corpus
 from apps.language_model.generation import TextSampler
 from apps.train import train
 from tflite.runtime import Generator, InputError
@@ -141,3 +141,20 @@ def test_ngram_baselines_sum_to_one_and_learn():
 def test_the_public_names_are_read(mirror):
     corpus = read_corpus(Config(dataset="names"))
     assert corpus.duplicates == 32033 - 29494 and len(corpus.vocabulary) == 28
+
+
+def test_the_loss_counts_each_character_and_the_end_once():
+    """What follows the end is padding, and costs nothing."""
+    import keras
+
+    corpus = read_corpus(Config())
+    tokens = corpus.tokens(["anna", "maximilian"], 14)
+    x, y = inputs_and_targets(tokens)
+    model = functions.model(Config(), functions.Data(None, None, corpus, {}))
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
+    logits = np.asarray(model(x)["logits"], np.float64)
+    nats = keras.ops.convert_to_numpy(keras.ops.sparse_categorical_crossentropy(y["logits"], logits, from_logits=True))
+    real = y["logits"] != 0
+    assert real.sum() == 4 + 10 + 2
+    assert found["loss"] == pytest.approx(nats[real].mean(), rel=1e-5)
+    assert found["perplexity"] == pytest.approx(np.exp(nats[real].mean()), rel=1e-4)

@@ -5,7 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from apps.data.audio import write_audio
+from apps.data.audio import read_audio, write_audio
+from apps.data.speech import Clip, to_int16
+from apps.trigger_word import recordings
 from apps.trigger_word.config import Config
 from apps.trigger_word.recordings import SPLITS, gather, rendered
 from zoo.errors import InputError
@@ -113,3 +115,68 @@ def test_public_sets_keep_speakers_apart(mirror, tmp_path):
         speakers["train"] & speakers["test"] or speakers["train"] & speakers["val"] or speakers["val"] & speakers["test"]
     )
     assert "librispeech_sample (CC BY 4.0)" in str(found.sources)
+
+
+def write_metadata(folder, rows, encoding="utf8"):
+    (folder / "metadata.csv").write_text("\n".join(rows) + "\n", encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    ("rows", "encoding", "words"),
+    [
+        (
+            ["path,split", *(f"take_{i:03d}.wav,dev" for i in range(8))],
+            "utf8",
+            "has the split 'dev'; expected train, val or test",
+        ),
+        (
+            ["path,split", *(f"take_{i:03d}.wav,train" for i in range(8))],
+            "utf8",
+            "no recordings of hello are left for val and test",
+        ),
+        (["path,speaker", *(f"take_{i:03d}.wav,a" for i in range(7))], "utf8", "does not name take_007.wav"),
+        (["path,speaker", *(f"take_{i:03d}.wav,a" for i in range(9))], "utf8", "names take_008.wav, which is not there"),
+        (["path,speaker", *(f"take_{i:03d}.wav,a" for i in range(8))], "utf8", "are of 1 speakers; expected at least 3"),
+        (["path,speaker", *(f"take_{i:03d}.wav,M\u00fcller" for i in range(8))], "latin1", "is no UTF-8 table"),
+    ],
+)
+def test_a_wrong_metadata_table_is_refused(tmp_path, negatives, rows, encoding, words):
+    write_metadata(folder_of(tmp_path / "hello", 8), rows, encoding)
+    with pytest.raises(InputError, match=words):
+        gather(Config(recordings=tmp_path / "hello", words=("hello",), negatives=(negatives,)))
+
+
+def speech_clip(name, text, speaker, split):
+    return Clip(np.zeros(16000, np.int16) + 99, name, "x", speaker, text, split)
+
+
+def public(monkeypatch, clips):
+    monkeypatch.setattr(recordings, "PUBLIC", ("librispeech_sample",))
+    monkeypatch.setattr(recordings, "available", lambda name: "here")
+    monkeypatch.setattr(recordings, "read_set", lambda name: clips)
+
+
+def test_speech_that_says_a_word_is_no_negative(tmp_path, monkeypatch):
+    clips = [speech_clip(f"{i}.opus", "TURN IT ON NOW" if i % 3 == 0 else "ONLY THEN", f"s{i}", "") for i in range(30)]
+    public(monkeypatch, clips)
+    found = gather(Config(recordings=folder_of(tmp_path / "on", 8), words=("on",)))
+    kept = [clip for split in SPLITS for clip in found.negatives[split]]
+    assert len(kept) == 20 and all(clip.text == "ONLY THEN" for clip in kept)
+    assert "10 clips that say a word left out" in str(found.sources)
+
+
+def test_a_public_set_of_one_official_split_is_split_by_speaker(tmp_path, monkeypatch):
+    public(monkeypatch, [speech_clip(f"{i}.flac", "WORDS", f"s{i // 2}", "test") for i in range(30)])
+    found = gather(Config(recordings=folder_of(tmp_path / "hello", 8), words=("hello",)))
+    speakers = {split: {clip.speaker for clip in found.negatives[split]} for split in SPLITS}
+    assert all(speakers.values()) and not speakers["train"] & speakers["test"] and not speakers["val"] & speakers["test"]
+
+
+@pytest.mark.parametrize(("suffix", "coded"), [("opus", True), ("flac", False)])
+def test_words_go_through_the_codec_of_the_other_speech_to_train_on_only(tmp_path, monkeypatch, suffix, coded):
+    public(monkeypatch, [speech_clip(f"{i}.{suffix}", "WORDS", f"s{i}", SPLITS[i % 3]) for i in range(9)])
+    folder = folder_of(tmp_path / "hello", 20)
+    raw = {path.name: to_int16(read_audio(path)) for path in folder.glob("*.wav")}
+    found = gather(Config(recordings=folder, words=("hello",))).words["hello"]
+    assert all((clip.samples != raw[clip.name]).any() == coded for clip in found["train"])
+    assert all((clip.samples == raw[clip.name]).all() for split in ("val", "test") for clip in found[split])

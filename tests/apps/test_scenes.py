@@ -5,7 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
+import zoo
 from apps.trigger_word import bundle
+from apps.trigger_word.config import Config
+from apps.trigger_word.functions import builder_arguments, front_end, score_s
 from apps.trigger_word.recordings import SPLITS, bundled
 from apps.trigger_word.scenes import DOUBT_S, HOLD_S, Ingredients, Scenes
 from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, reverberate, room
@@ -118,3 +121,12 @@ def test_the_bundled_recordings_keep_voices_apart_and_small():
         )
     assert sum(path.stat().st_size for path in bundle.FOLDER.rglob("*.ogg")) < 12e6
     assert bundle.WORD not in " ".join(clip.text for split in SPLITS for clip in bundled("other")[split])
+
+
+@pytest.mark.parametrize("name", ["tcn_trigger_word", "conv_gru_trigger_word"])
+@pytest.mark.parametrize("seconds", [2.5, 6.01, 6.25])
+def test_a_scene_has_as_many_labels_as_the_model_has_scores(ingredients, name, seconds):
+    config = Config(model=name, scene_s=seconds, channels=4, blocks=1, words=("a", "b"))
+    samples, labels, weights = Scenes(ingredients, 0, seconds, score_s(config)).scene(0)
+    scores = zoo.build(name, **builder_arguments(config, None))(front_end(config)(samples[None]))["score"]
+    assert scores.shape[1:] == labels.shape and len(weights) == len(labels)

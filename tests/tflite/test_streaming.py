@@ -86,3 +86,11 @@ def test_a_layer_used_twice_is_refused():
 def test_something_else_than_a_functional_model_is_refused():
     with pytest.raises(InputError, match="`model` is a Dense; expected a functional"):
         to_step_model(keras.layers.Dense(3))
+
+
+def test_a_recurrent_layer_that_is_given_its_first_state_is_refused():
+    frames = keras.Input((None, 4), name="frames")
+    start = keras.layers.Dense(3)(frames)[:, 0]
+    gru = keras.layers.GRU(3, return_sequences=True, name="told")
+    with pytest.raises(InputError, match="cannot stream"):
+        to_step_model(keras.Model(frames, {"score": gru(frames, initial_state=start)}))

@@ -127,3 +127,18 @@ def test_front_end_and_network_stream_together_from_samples(compression):
 def test_a_wrong_front_end_is_refused(arguments, words):
     with pytest.raises(InputError, match=words):
         MelFrontEnd(**arguments)
+
+
+@pytest.mark.parametrize("layer", [MelFrontEnd(bands=6, compression="log"), Spectrogram(100, 40), CausalDepthwiseConv1D(3)])
+def test_a_model_with_the_layer_saves_and_loads(layer, tmp_path):
+    shape = (None, 4) if isinstance(layer, CausalDepthwiseConv1D) else (None,)
+    inputs = keras.Input(shape, name="inputs")
+    model = keras.Model(inputs, {"out": layer(inputs)})
+    model.save(tmp_path / "model.keras")
+    x = RANDOM.normal(size=(1, 800, *shape[1:])).astype("float32")
+    np.testing.assert_allclose(keras.saving.load_model(tmp_path / "model.keras")(x)["out"], model(x)["out"], atol=1e-6)
+
+
+def test_a_strided_or_dilated_causal_depthwise_convolution_is_refused():
+    with pytest.raises(InputError, match="`strides`, `dilation_rate` are .* expected 1 and 1"):
+        CausalDepthwiseConv1D(3, dilation_rate=2)
