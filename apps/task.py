@@ -8,7 +8,8 @@ A task's folder holds config.py (Config, SEARCH and TASK; imports nothing heavy,
   assets(data) -> {file name: text}                         what the model needs beside its weights
   export(model, folder, config, data) -> parity figures     a SavedModel and the device folder
   evaluate(folder, config, data) -> metrics                 through the exported files
-  headline(metrics) -> [str]                                the result in a few lines
+  headline(metrics) -> [str]                                the figures in a few lines
+  examples(metrics) -> [str]                                what the model does, in a few lines
   card(metrics) -> str                                      the limits that a preset's card states
   report(folder, config, data, metrics) -> [Section]        data is None when only the report is written again
   next_commands(folder, config) -> [str]

@@ -147,7 +147,7 @@ def _evaluate(task, folder, config, data):
     metrics = task.functions.evaluate(folder, config, data)
     metrics["training"] = read_json(folder / "timing.json")
     run_folder.write_json(folder / "metrics.json", metrics)
-    for line in task.functions.headline(metrics):
+    for line in (*task.functions.headline(metrics), *task.functions.examples(metrics)):
         tqdm.write(f"  {line}")
 
 

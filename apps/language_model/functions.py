@@ -197,11 +197,15 @@ def _windows(row, order):
 
 def headline(metrics):
     """The result in a few lines."""
-    lines = [
+    return [
         f"{name}: {row['nats_per_character']:.3f} nats a character ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), perplexity {row['perplexity']:.2f}"
         for name, row in metrics["table"].items()
     ]
-    return [*lines, f"samples: {', '.join(metrics['samples'][:8])}"]
+
+
+def examples(metrics):
+    """Some texts that the model wrote."""
+    return [f"samples: {', '.join(metrics['samples'][:8])}"]
 
 
 def card(metrics):

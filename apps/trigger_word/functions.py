@@ -234,14 +234,16 @@ def headline(metrics):
                 for name, m in point["missed"].items()
             )
             lines.append(f"missed at <= {rate} false accepts an hour: {cells}")
+    return lines
+
+
+def examples(metrics):
+    """What the detector did on the example recording, a line for each firing."""
     example = metrics["example"]
-    lines.append(
-        f"example.wav, {example['seconds']:.0f} s at 10 dB, through the TFLite file: the word was said {len(example['words'])} times; it fired at"
-    )
-    lines += [
-        f"  {time_s:6.2f} s  {word}  score {score:.2f}  {_verdict(word, time_s, example['words'])}"
-        for word, time_s, score in example["detections"]
-    ]
+    seconds, said = example["seconds"], len(example["words"])
+    lines = [f"example.wav, {seconds:.0f} s at 10 dB, through the TFLite file: the word was said {said} times; it fired at"]
+    for word, time_s, score in example["detections"]:
+        lines.append(f"  {time_s:6.2f} s  {word}  score {score:.2f}  {_verdict(word, time_s, example['words'])}")
     return lines
 
 
