@@ -97,7 +97,7 @@ class _Walk:
         return model._run_through_graph(inputs, operation_fn=lambda layer: layer, call_fn=self._call)
 
     def _call(self, layer, *arguments, **keywords):
-        keywords.pop("training", None), keywords.pop("mask", None)
+        keywords = {name: value for name, value in keywords.items() if name not in ("training", "mask")}
         if isinstance(layer, layers.InputLayer):
             return layer(*arguments, **keywords)
         if isinstance(layer, keras.Model) and hasattr(layer, "_run_through_graph"):

@@ -116,8 +116,8 @@ def at_threshold(rules, threshold):
 
 
 def score_streams(detector, streams, label):
-    """Scores of named streams through the shipped detector: a dictionary of (scores, words) arrays."""
-    return {name: detector.scores(stream.samples)[1] for name, stream in tqdm(streams.items(), desc=label, leave=False)}
+    """Scores named streams through the shipped detector: by name, (stream, scores)."""
+    return {name: (stream, detector.scores(stream.samples)[1]) for name, stream in tqdm(streams.items(), desc=label, leave=False)}
 
 
 def sweep(rules, score_s, positive, negative):

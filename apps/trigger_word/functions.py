@@ -148,12 +148,11 @@ def evaluate(folder, config, data):
     points, scored = {}, {}
     for split, seed in STREAM_SEEDS.items():
         words, speech = streams(recordings, ingredients[split], config, split, seed)
-        positive = {n: (s, evaluation.score_streams(detector, {n: s}, f"{split}, words, {n}")[n]) for n, s in words.items()}
-        negative = {
-            n: (s, evaluation.score_streams(detector, {n: s}, f"{split}, other speech, {n}")[n]) for n, s in speech.items()
-        }
-        points[split] = evaluation.sweep(detector.rules, detector.score_s, positive, negative)
-        scored[split] = (positive, negative)
+        scored[split] = (
+            evaluation.score_streams(detector, words, f"scoring words, {split}"),
+            evaluation.score_streams(detector, speech, f"scoring other speech, {split}"),
+        )
+        points[split] = evaluation.sweep(detector.rules, detector.score_s, *scored[split])
     threshold = evaluation.choose_threshold(points["val"], config.target_false_accepts_per_hour)
     device.set_threshold(folder / "device", threshold)
     rules = evaluation.at_threshold(detector.rules, threshold)
@@ -186,9 +185,8 @@ def streams(recordings, ingredients, config, split, seed):
     order = np.argsort(draw.array(len(clips)), kind="stable")
     words = evaluation.word_stream([clips[i] for i in order], seed)
     speech = evaluation.speech_stream([clip.samples for clip in recordings.negatives[split]], seed + 1)
-    return evaluation.conditions(words, ingredients.noises, seed + 10), evaluation.conditions(
-        speech, ingredients.noises, seed + 20
-    )
+    noises = ingredients.noises
+    return evaluation.conditions(words, noises, seed + 10), evaluation.conditions(speech, noises, seed + 20)
 
 
 def _write_example(folder, recordings, ingredients, config):

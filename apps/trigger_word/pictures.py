@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 
+from apps.config import read_json
 from apps.data.audio import read_audio
 from apps.report import COLOURS, GREY, Section, figure, history_figure, svg
 from apps.trigger_word.evaluation import CONDITIONS, poisson, wilson
@@ -16,9 +17,11 @@ def sections(folder, config, metrics):
     accepts = test["false_accepts"]
     words = ", ".join(repr(word) for word in config.words)
     clean = test["missed"]["clean"]
+    low, high = accepts["interval"]
     lead = (
-        f"A detector of {words}. On words it never heard it misses {percent(clean['rate'])} ({interval(clean['interval'])}) in quiet, and fires falsely "
-        f"{accepts['per_hour']:.2f} times an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}) on {accepts['hours']:.1f} hours of other speech, clean and in noise."
+        f"A detector of {words}. Of words that it never heard it misses {percent(clean['rate'])} in quiet ({interval(clean['interval'])}). "
+        f"It fires falsely {accepts['per_hour']:.2f} times an hour ({low:.2f} to {high:.2f}) on {accepts['distinct_hours']:.1f} hours of "
+        "other speech, heard clean and in noise."
     )
     return [
         Section(
@@ -117,8 +120,6 @@ def data_rows(metrics):
 
 
 def parity_rows(folder, metrics):
-    from apps.config import read_json
-
     rows = [("", "largest difference", "mean", "within tolerance")]
     rows += [
         (name, f"{f['largest']:.1e}", f"{f['mean']:.1e}", f"{100 * f['within']:.2f}% within {f['tolerance']:g}")
