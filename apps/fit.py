@@ -59,16 +59,15 @@ def fit(model, data, config, objective, folder, callbacks=(), finish=None):
 
     model: compiled. objective: (validation metric, 'min' or 'max'). folder: the run folder; it gets history.csv, timing.json,
     checkpoints/, logs/ and model.keras. callbacks: further Keras callbacks (their simple attributes are part of a checkpoint).
-    finish: called with the best model before it is saved (a calibration, say).
-    Returns the history, a list of dictionaries. Ctrl-C ends it after the step under way, with a checkpoint.
+    finish: takes the best model and returns the one to save (calibrated, say).
+    Returns (the saved model, the history as a list of dictionaries). Ctrl-C ends it after the step under way, with a checkpoint.
     """
     folder = Path(folder)
     run = _Run(model, data, config, objective, folder, callbacks)
     run.restore()
     with _interrupts() as interrupted:
         run.train(interrupted)
-    run.finish(finish)
-    return run.history
+    return run.finish(finish), run.history
 
 
 @contextlib.contextmanager
@@ -241,11 +240,11 @@ class _Run:
         if self.best_path.is_file():
             with np.load(self.best_path, allow_pickle=False) as arrays:
                 self.model.set_weights([arrays[name] for name in arrays.files])
-        if finish:
-            finish(self.model)
+        model = finish(self.model) if finish else self.model
         write_json(self.folder / "timing.json", self.timing)
         with replacing(self.folder / "model.keras") as temporary:
-            self.model.save(temporary)
+            model.save(temporary)
+        return model
 
 
 def _write_arrays(path, arrays):

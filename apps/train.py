@@ -25,7 +25,7 @@ def train(task, config, output):
     for name, text in functions.assets(data).items():
         run_folder.write_text(output / "assets" / name, text)
     model = functions.model(config, data)
-    history = fit(model, data, config, task.objective, output, finish=lambda best: functions.finish(best, output, config, data))
+    model, _ = fit(model, data, config, task.objective, output, finish=lambda best: _finished(task, best, output, config, data))
     timing = read_json(output / "timing.json")
     if timing["seconds"]:
         tqdm.write(
@@ -38,7 +38,17 @@ def train(task, config, output):
     tqdm.write(f"report: {output / 'report.html'}\n\nnext:")
     for command in functions.next_commands(output, config):
         tqdm.write(f"  {command.replace('python', _python(), 1)}")
-    return history
+
+
+def _finished(task, best, output, config, data):
+    """The model to save and export: in float32 whatever it was trained in, finished by its task."""
+    if config.precision != "float32":
+        keras.config.set_dtype_policy("float32")
+        weights = best.get_weights()
+        best = task.functions.model(config, data)
+        best.set_weights(weights)
+    task.functions.finish(best, output, config, data)
+    return best
 
 
 def _python():
@@ -56,6 +66,7 @@ def open_run(task, folder):
             f"{folder} has no model.keras: its training was not finished. Run `python -m apps {task.name} train` with its options again."
         )
     prepare(config)
+    keras.config.set_dtype_policy("float32")
     data = task.functions.data(config)
     model = task.functions.model(config, data)
     model.set_weights(keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True).get_weights())

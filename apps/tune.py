@@ -29,7 +29,7 @@ def tune(task, options):
             keras.backend.clear_session()
             prepare(config)
             data = task.functions.data(config)
-            history = fit(task.functions.model(config, data), data, config, task.objective, folder)
+            _, history = fit(task.functions.model(config, data), data, config, task.objective, folder)
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
             metric, direction = task.objective
             best = (min if direction == "min" else max)(row[metric] for row in history)

@@ -82,7 +82,8 @@ def run_fold(fold, config, gathered, folder):
     prepare(config)
     data = functions.data_from(recordings, config, noises)
     model = functions.model(config, data)
-    fit(model, data, config, TASK.objective, folder, finish=lambda best: functions.finish(best, folder, config, data))
+    fit(model, data, config, TASK.objective, folder)
+    functions.finish(model, folder, config, data)
     parity = functions.export(model, folder, config, data)
     metrics = functions.evaluate(folder, config, data)
     clips = {

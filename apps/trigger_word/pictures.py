@@ -126,11 +126,15 @@ def parity_rows(folder, metrics):
         for name, f in read_json(folder / "parity.json").items()
     ]
     int8 = metrics["int8_against_float"]
-    same = "the same detections" if int8["same_detections"] else "other detections"
+    same = (
+        f"the same {int8['detections']} detections, at most {int8['largest_time_difference_s']:.2f} s apart"
+        if int8["same_detections"]
+        else "other detections"
+    )
     scores = int8["scores"]
     rows.append(
         (
-            f"int8 against float, {int8['seconds']:.0f} s of the test stream",
+            f"int8 against float, {int8['seconds']:.0f} s of test recordings",
             f"{scores['largest']:.1e}",
             f"{scores['mean']:.1e}",
             f"{100 * scores['within']:.2f}% within {scores['tolerance']:g}, {same}",

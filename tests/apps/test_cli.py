@@ -297,6 +297,17 @@ def test_a_preset_scores_as_its_device_folder_does(heard, tmp_path):
     np.testing.assert_allclose(np.asarray(zoo.load(tmp_path / "hello")(frames)["score"])[0][: len(scores)], scores, atol=1e-4)
 
 
+def test_a_model_trained_in_mixed_precision_is_exported_in_float32(tmp_path):
+    import keras
+
+    try:
+        assert main(["language-model", "train", "--output", str(tmp_path / "run"), *TINY, "--precision", "mixed_bfloat16"]) == 0
+    finally:
+        keras.config.set_dtype_policy("float32")
+    parity = json.loads((tmp_path / "run" / "parity.json").read_text())
+    assert parity["float TFLite against Keras (logits)"]["largest"] < 1e-4
+
+
 def test_what_a_kill_left_half_written_is_in_nobodys_way(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".config.abc.json").write_text("{")

@@ -114,7 +114,7 @@ def toy(**changes):
 
 def test_it_learns_and_leaves_history_logs_model_and_two_checkpoints(tmp_path):
     model, data, config = toy()
-    history = fit(model, data, config, ("val_loss", "min"), tmp_path)
+    _, history = fit(model, data, config, ("val_loss", "min"), tmp_path)
     assert history[-1]["val_loss"] < 0.01 < history[0]["val_loss"]
     with open(tmp_path / "history.csv") as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [40, 80, 120]
@@ -134,7 +134,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 
 def test_the_best_weights_are_the_ones_left(tmp_path):
     model, data, config = toy(steps=200, learning_rate=1.0)
-    history = fit(model, data, config, ("val_loss", "min"), tmp_path)
+    _, history = fit(model, data, config, ("val_loss", "min"), tmp_path)
     best = min(row["val_loss"] for row in history)
     assert model.evaluate(data.validation, verbose=0) == pytest.approx(best, rel=1e-4)
 
@@ -143,10 +143,10 @@ def test_it_stops_early_and_stays_stopped(tmp_path):
     model, data, config = toy(steps=100_000, steps_per_epoch=5, patience=3, learning_rate=1e-7)
     data = Data(data.train, data.validation, None, {})
     model.set_weights([np.array([[3.0]], np.float32), np.array([1.0], np.float32)])
-    history = fit(model, data, config, ("val_loss", "min"), tmp_path)
+    _, history = fit(model, data, config, ("val_loss", "min"), tmp_path)
     assert len(history) < 60
     again, data, config = toy(steps=100_000, steps_per_epoch=5, patience=3, learning_rate=1e-7)
-    assert fit(again, data, config, ("val_loss", "min"), tmp_path) == history
+    assert fit(again, data, config, ("val_loss", "min"), tmp_path)[1] == history
 
 
 def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path):
@@ -161,7 +161,7 @@ def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(tmp_path):
         fit(model, data, config, ("val_loss", "min"), tmp_path, callbacks=[Interrupt()])
     assert (tmp_path / "checkpoints" / "step_000000013").is_dir()
     model, data, config = toy()
-    assert fit(model, data, config, ("val_loss", "min"), tmp_path)[-1]["step"] == 120
+    assert fit(model, data, config, ("val_loss", "min"), tmp_path)[1][-1]["step"] == 120
 
 
 def test_a_loss_that_is_no_number_ends_in_words(tmp_path):
