@@ -11,8 +11,8 @@ import tyro
 
 from apps.tasks import TASKS
 from apps.verbs import VERBS
-from tflite.quiet import quiet_stderr
 from tflite.runtime.errors import InputError as RuntimeInputError
+from tflite.runtime.quiet import quiet_stderr
 from zoo.errors import InputError
 
 

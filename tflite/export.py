@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import zoo
 from tflite.ops import check_operations
-from tflite.quiet import quiet_stderr
+from tflite.runtime.quiet import quiet_stderr
 from zoo.errors import InputError
 from zoo.presets import put_in_place
 

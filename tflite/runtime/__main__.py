@@ -9,6 +9,7 @@ import numpy as np
 
 from .detector import Detector
 from .errors import InputError
+from .quiet import quiet_stderr
 
 CHUNK_S = 0.08
 
@@ -102,14 +103,19 @@ def parse(arguments):
     return options
 
 
+def _detector(options):
+    with quiet_stderr():  # the interpreter notes which delegate it takes
+        detector = Detector(options.folder, options.precision)
+        if options.threshold is not None:
+            detector = Detector(options.folder, options.precision, dict.fromkeys(detector.words, options.threshold))
+    return detector
+
+
 def main(arguments=None):
     """Exit code 0 when everything was heard to its end, 2 for bad input, 130 when interrupted."""
     options = parse(arguments)
     try:
-        detector = Detector(options.folder, options.precision)
-        if options.threshold is not None:
-            thresholds = dict.fromkeys(detector.words, options.threshold)
-            detector = Detector(options.folder, options.precision, thresholds)
+        detector = _detector(options)
         if options.microphone:
             listen(detector, read_microphone(detector.sample_rate), "microphone", options.json)
         for file in options.files:
