@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import zoo
+from apps.data.speech import Clip
 from apps.trigger_word import bundle
 from apps.trigger_word.config import Config
-from apps.trigger_word.functions import builder_arguments, front_end, score_s
-from apps.trigger_word.recordings import SPLITS, bundled
+from apps.trigger_word.functions import builder_arguments, data_from, front_end, score_s
+from apps.trigger_word.recordings import SPLITS, Recordings, bundled
 from apps.trigger_word.scenes import DOUBT_S, HOLD_S, Ingredients, Scenes
 from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, reverberate, room
 from tflite.runtime.randomness import Stream
@@ -130,3 +131,18 @@ def test_a_scene_has_as_many_labels_as_the_model_has_scores(ingredients, name, s
     samples, labels, weights = Scenes(ingredients, 0, seconds, score_s(config)).scene(0)
     scores = zoo.build(name, **builder_arguments(config, None))(front_end(config)(samples[None]))["score"]
     assert scores.shape[1:] == labels.shape and len(weights) == len(labels)
+
+
+def test_batches_go_on_from_any_step():
+    clip = Clip(pulse(0.5, 0.5), "a.wav", "x", text="a")
+    other = Clip(pulse(3.0, 0.1), "b.wav", "x")
+    everywhere = {split: [clip] * 2 for split in SPLITS}
+    recordings = Recordings({"computer": everywhere}, {split: [other] * 2 for split in SPLITS}, ())
+    data = data_from(recordings, Config(batch_size=2, scene_s=2.0))
+    first, later = iter(data.train(0)), iter(data.train(3))
+    seen = [next(first) for _ in range(5)]
+    for (x, y, w), (x_later, y_later, w_later) in zip(seen[3:], later):
+        np.testing.assert_array_equal(x, x_later)
+        np.testing.assert_array_equal(y["score"], y_later["score"])
+        np.testing.assert_array_equal(w, w_later)
+    assert (np.asarray(seen[0][0]) != np.asarray(seen[1][0])).any()
