@@ -117,5 +117,5 @@ def read_json(path):
         raise InputError(f"{path} does not exist; expected a run folder, as `python -m apps TASK train --output DIR` makes it.")
     try:
         return json.loads(path.read_text("utf8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} is no JSON ({error}); it was changed or cut short.") from None

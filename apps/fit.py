@@ -15,6 +15,7 @@ import signal
 import tempfile
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import keras
@@ -114,24 +115,39 @@ class _Run:
         self.model.optimizer.build(self.model.trainable_variables)
         self._build_metrics()
         self.callbacks.on_train_begin()
-        found = sorted(self.checkpoints.glob("step_*"), reverse=True)
+        found = self._readable_checkpoint()
         # the best weights may be newer than the checkpoint that is resumed from
         self.best_path.unlink(missing_ok=True)
         if not found:
             return
-        state = json.loads((found[0] / "state.json").read_text("utf8"))
-        with np.load(found[0] / "variables.npz", allow_pickle=False) as arrays:
-            variables = self.variables()
-            if {name: arrays[name].shape for name in arrays.files} != {name: tuple(v.shape) for name, v in variables.items()}:
-                raise InputError(f"{found[0]} belongs to another model; give another --output, or remove {self.checkpoints}.")
-            for name, variable in variables.items():
-                variable.assign(arrays[name])
+        folder, state, arrays, best = found
+        variables = self.variables()
+        if {name: array.shape for name, array in arrays.items()} != {name: tuple(v.shape) for name, v in variables.items()}:
+            raise InputError(f"{folder} belongs to another model; give another --output, or remove {self.checkpoints}.")
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
         self.step, self.history, self.timing, self.sums = (state[key] for key in ("step", "history", "timing", "sums"))
         for callback, attributes in zip(self.stateful, state["callbacks"]):
             vars(callback).update(attributes)
-        if (found[0] / "best.npz").is_file():
-            shutil.copy(found[0] / "best.npz", self.best_path)
+        if best:
+            _write_arrays(self.best_path, best)
         tqdm.write(f"resuming at step {self.step} of {self.config.steps}")
+
+    def _readable_checkpoint(self):
+        """(folder, state, variables, best weights) of the newest whole checkpoint, or None where there is none at all."""
+        folders = sorted(self.checkpoints.glob("step_*"), reverse=True)
+        for folder in folders:
+            try:
+                state = json.loads((folder / "state.json").read_text("utf8"))
+                if not {"step", "history", "timing", "sums", "callbacks"} <= state.keys():
+                    raise ValueError("state.json is not whole")
+                best = folder / "best.npz"
+                return folder, state, _read_arrays(folder / "variables.npz"), _read_arrays(best) if best.is_file() else None
+            except (OSError, ValueError, AttributeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                tqdm.write(f"warning: {folder} is damaged ({error}); trying the one before it")
+        if folders:
+            raise InputError(f"every checkpoint in {self.checkpoints} is damaged; remove that folder to train from the start.")
+        return None
 
     def _build_metrics(self):
         """One evaluation of a batch makes the metrics' variables, which a checkpoint needs."""
@@ -238,8 +254,7 @@ class _Run:
         if self.history:
             self._write_history()
         if self.best_path.is_file():
-            with np.load(self.best_path, allow_pickle=False) as arrays:
-                self.model.set_weights([arrays[name] for name in arrays.files])
+            self.model.set_weights(list(_read_arrays(self.best_path).values()))
         model = finish(self.model) if finish else self.model
         write_json(self.folder / "timing.json", self.timing)
         with replacing(self.folder / "model.keras") as temporary:
@@ -252,6 +267,11 @@ def _write_arrays(path, arrays):
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     path.write_bytes(buffer.getvalue())
+
+
+def _read_arrays(path):
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def _with_weights(batch):

@@ -49,6 +49,8 @@ def start(folder, task, config):
     wanted = {"task": task.name, **to_json(config)}
     if path.is_file():
         found = read_json(path)
+        if not isinstance(found, dict):
+            raise InputError(f"{path} holds {type(found).__name__}; expected the settings of a run. Give another --output.")
         changed = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
         if changed:
             key = changed[0]

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -69,7 +70,12 @@ def open_run(task, folder):
     keras.config.set_dtype_policy("float32")
     data = task.functions.data(config)
     model = task.functions.model(config, data)
-    model.set_weights(keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True).get_weights())
+    try:
+        saved = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
+        model.set_weights(saved.get_weights())
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(f"{folder / 'model.keras'} cannot be read as this run's model ({reason}); train again.") from None
     return config, data, model
 
 
@@ -164,8 +170,16 @@ def _evaluate(task, folder, config, data):
 
 def _report(task, folder, config, data):
     metrics = read_json(folder / "metrics.json")
-    sections = task.functions.report(folder, config, data, metrics)
-    sections.append(Section("Settings", rows=[("setting", "value"), *(run_folder_rows(folder))]))
+    try:
+        sections = task.functions.report(folder, config, data, metrics)
+        sections.append(Section("Settings", rows=[("setting", "value"), *run_folder_rows(folder)]))
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{folder} has a metrics.json, history.csv or environment.json that was changed or cut short ({error!r}); "
+            f"run `python -m apps {task.name} evaluate --run {folder}`, or train again."
+        ) from error
     write_report(folder / "report.html", f"{task.name}: {task.summary}", sections)
 
 

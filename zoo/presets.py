@@ -30,6 +30,11 @@ def save(folder, model, *, builder, arguments, task, metrics, card, versions, ex
     """
     find(builder)
     folder = Path(folder)
+    taken = folder.exists() and not (folder.is_dir() and ((folder / "preset.json").is_file() or not any(folder.iterdir())))
+    if taken:
+        raise InputError(
+            f"{folder} is there already and is no preset; expected a new folder, or a preset to replace. Give another one."
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         new = Path(temporary) / folder.name
@@ -110,6 +115,8 @@ def read(folder):
 
 def load(name):
     """The model of a shipped preset's name or a preset folder's path, with its weights; sums are checked first."""
+    if not isinstance(name, (str, Path)):
+        raise InputError(f"`name` is {name!r}; expected a shipped preset's name or a preset folder. {_shipped()}")
     folder = SHIPPED / name if (SHIPPED / name / "preset.json").is_file() else Path(name)
     if not folder.is_dir():
         raise InputError(f"`name` is {str(name)!r}; expected a shipped preset or a preset folder. {_shipped()}")

@@ -71,7 +71,7 @@ def _load_builders():
 def find(name):
     """The entry of that name; an InputError that lists the nearest names where there is none."""
     _load_builders()
-    if name not in _entries:
+    if not isinstance(name, str) or name not in _entries:
         near = difflib.get_close_matches(str(name), _entries) or sorted(_entries)
         raise InputError(
             f"`name` is {name!r}; expected a registered model, such as {', '.join(near)}. `zoo.list_models()` shows all."

@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 
 from zoo.errors import InputError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64", ".caf")
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 SILENCE = 10 ** (-80 / 20)  # peak below which a recording counts as silent
 
 
@@ -25,7 +25,8 @@ def read_audio(source, sample_rate=16000, name=None):
     name = name or str(source)
     if isinstance(source, (str, Path)):
         if not Path(source).is_file():
-            raise InputError(f"{name} does not exist; expected an audio file ({', '.join(SUFFIXES)}).")
+            what = "is a folder" if Path(source).is_dir() else "does not exist"
+            raise InputError(f"{name} {what}; expected an audio file ({', '.join(SUFFIXES)}).")
         if not Path(source).stat().st_size:
             raise InputError(f"{name} is an empty file; record or copy it again.")
     try:
@@ -50,18 +51,18 @@ def read_audio(source, sample_rate=16000, name=None):
 
 
 def _promises_more(source):
-    """Whether a WAV's data chunk is longer than the file; soundfile silently reads what is there."""
+    """Whether the data chunk of a WAV or AIFF is longer than the file; soundfile silently reads what is there."""
     if isinstance(source, (str, Path)):
         with open(source, "rb") as file:
             return _promises_more(file)
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     head = source.read(12)
-    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-        return False
-    while len(head := source.read(8)) == 8:
-        length = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
+    kinds = {b"RIFFWAVE": ("little", b"data"), b"FORMAIFF": ("big", b"SSND"), b"FORMAIFC": ("big", b"SSND")}
+    order, data = kinds.get(head[:4] + head[8:], (None, None))
+    while order and len(head := source.read(8)) == 8:
+        length = int.from_bytes(head[4:], order)
+        if head[:4] == data:
             # 0 and 0xFFFFFFFF: a stream whose length was not known
             return 0 < length < 0xFFFFFF00 and source.tell() + length > size
         source.seek(length + length % 2, io.SEEK_CUR)

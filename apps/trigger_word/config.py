@@ -50,8 +50,16 @@ class Config(TrainingConfig):
         super().__post_init__()
         if self.frames_per_step % 4:
             raise InputError(f"`frames_per_step` is {self.frames_per_step}; expected a multiple of 4, the models' strides.")
-        if not self.words or len(set(self.words)) < len(self.words) or not all(self.words):
-            raise InputError(f"`words` are {' '.join(self.words) or 'none'}; expected one word or several different ones.")
+        spelt = all(isinstance(word, str) and word for word in self.words)
+        if not self.words or not spelt or len(set(self.words)) < len(self.words):
+            raise InputError(
+                f"`words` are {' '.join(map(str, self.words)) or 'none'}; expected one word or several different ones."
+            )
+        for word in self.words:
+            if word != word.strip() or not word.isprintable() or set(word) & set("/\\") or not word.strip("."):
+                raise InputError(
+                    f"`words` hold {word!r}; expected a word, without slashes, control characters or blanks around it."
+                )
 
 
 @dataclasses.dataclass(frozen=True)

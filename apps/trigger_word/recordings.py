@@ -23,6 +23,7 @@ from zoo.errors import InputError
 
 SPLITS = ("train", "val", "test")
 LEAST = 6
+SHORTEST_S = 0.1
 PUBLIC = ("librispeech_sample", "speechocean762_train", "negatives_small")
 
 
@@ -57,7 +58,8 @@ def gather(config):
         empty = [split for split in SPLITS if not splits[split]]
         if empty:
             raise InputError(
-                f"no recordings of {kind} are left for {' and '.join(empty)}; give more, or mend the split in metadata.csv."
+                f"no recordings of {kind} are left for {' and '.join(empty)}; give more (--recordings, --negatives, "
+                "--rendered-hours), or mend the split in metadata.csv."
             )
     return Recordings(_in_one_codec(words, negatives), negatives, (*sources, *more))
 
@@ -112,6 +114,10 @@ def read_words(folder, word, several, seed):
     clips = []
     for path in tqdm(paths, desc=f"reading {word}", leave=False):
         samples = read_audio(path)
+        if len(samples) < SHORTEST_S * 16000:
+            raise InputError(
+                f"{path} is {1000 * len(samples) / 16000:.0f} ms long; expected a whole word. Record it again or remove it."
+            )
         if np.abs(samples).max() < SILENCE:
             raise InputError(f"{path} is silent (peak below -80 dB); record it again or remove it.")
         if np.mean(np.abs(samples) > 0.999) > 0.01:
@@ -144,6 +150,14 @@ def _metadata(folder, paths):
         raise InputError(f"{path} is no UTF-8 table ({error}); save it as CSV in UTF-8.") from None
     if not rows or "path" not in rows[0]:
         raise InputError(f"{path} has the columns {', '.join(rows[0]) if rows else 'none'}; expected path, and speaker or split.")
+    for key in ("path", "speaker", "split"):
+        given = [bool(row.get(key)) for row in rows]
+        if any(given) and not all(given):
+            raise InputError(f"{path} has a `{key}` in some rows only; expected one in each row, or no such column.")
+    if not (rows[0].get("speaker") or rows[0].get("split")):
+        raise InputError(f"{path} has the columns {', '.join(filter(None, rows[0]))}; expected path, and speaker or split.")
+    if len({row["path"] for row in rows}) < len(rows):
+        raise InputError(f"{path} names a recording twice; expected one row for each.")
     notes, present = {row["path"]: row for row in rows}, {found.relative_to(folder).as_posix() for found in paths}
     lost, unnamed = sorted(notes.keys() - present), sorted(present - notes.keys())
     if lost or unnamed:
@@ -152,6 +166,9 @@ def _metadata(folder, paths):
     for row in rows:
         if row.get("split") and row["split"] not in SPLITS:
             raise InputError(f"{path} has the split {row['split']!r}; expected train, val or test.")
+    sides = {(row["speaker"], row["split"]) for row in rows if row.get("speaker") and row.get("split")}
+    if len({speaker for speaker, _ in sides}) < len(sides):
+        raise InputError(f"{path} has a speaker in more than one split; expected each on one side only.")
     return notes
 
 
@@ -183,10 +200,12 @@ def split_clips(clips, seed):
 def gather_negatives(config):
     """Speech without the words by split, and lines that say what it is."""
     if config.negatives:
-        clips = []
-        for folder in config.negatives:
-            for path in tqdm(find_recordings(folder), desc="reading negatives", leave=False):
-                clips.append(Clip(to_int16(read_audio(path)), str(path), str(folder)))
+        paths = sorted({path.resolve() for folder in config.negatives for path in find_recordings(folder)})
+        if len(paths) < 3:
+            raise InputError(
+                f"`negatives` hold {len(paths)} recording{'s' * (len(paths) != 1)}; expected at least 3, better hours. Give more."
+            )
+        clips = [_negative(path) for path in tqdm(paths, desc="reading negatives", leave=False)]
         text = f"{', '.join(map(str, config.negatives))}: {hours(clips):.2f} h, speakers unknown; nobody checked that the words are not in it"
         return split_clips(clips, config.seed), [("negatives", text)]
     if config.recordings is not None:
@@ -194,6 +213,13 @@ def gather_negatives(config):
         if sets:
             return _public(sets, config.words)
     return _rendered(config)
+
+
+def _negative(path):
+    samples = read_audio(path)
+    if len(samples) < SHORTEST_S * 16000 or np.abs(samples).max() < SILENCE:
+        raise InputError(f"{path} is silent or shorter than {SHORTEST_S} s; remove it from the negatives.")
+    return Clip(to_int16(samples), str(path), str(path.parent))
 
 
 def says(text, words):
@@ -222,13 +248,14 @@ def _public(sets, words):
 
 
 def _rendered(config):
-    negatives = {
-        split: [clip for clip in clips if not says(clip.text, config.words)] for split, clips in bundled("other").items()
-    }
+    every = bundled("other")
+    negatives = {split: [clip for clip in clips if not says(clip.text, config.words)] for split, clips in every.items()}
+    left_out = sum(map(len, every.values())) - sum(map(len, negatives.values()))
     lines = [
         (
             "negatives",
-            f"bundled rendered words and sentences: {sum(hours(clips) for clips in negatives.values()):.2f} h, split by voice",
+            f"bundled rendered words and sentences: {sum(hours(clips) for clips in negatives.values()):.2f} h, split by voice"
+            + (f"; {left_out} recordings that say a word were left out" if left_out else ""),
         )
     ]
     if not espeak_installed():

@@ -54,6 +54,7 @@ def cut(path, share=0.5):
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [
+        ("x.aiff", lambda p: cut(p), "x.aiff is cut short"),
         ("x.wav", lambda p: cut(p), "x.wav is cut short: its header promises more than"),
         ("x.flac", lambda p: cut(p), "cannot be read as audio|is cut short"),
         ("x.wav", lambda p: p.write_bytes(b""), "x.wav is an empty file"),

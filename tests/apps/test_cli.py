@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -190,8 +191,6 @@ def test_the_same_command_again_changes_nothing_and_report_and_preset_follow(fin
 
 def test_a_full_disk_ends_in_one_line_and_keeps_the_good_files(finished, tmp_path):
     """RLIMIT_FSIZE stands for a full disk: no file may grow beyond it."""
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     good = {path: path.read_bytes() for path in (folder / "device").iterdir()}
@@ -312,3 +311,52 @@ def test_what_a_kill_left_half_written_is_in_nobodys_way(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".config.abc.json").write_text("{")
     assert main(["language-model", "train", "--output", str(tmp_path / "run"), *TINY]) == 0
+
+
+def copy_of(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("name", ["variables.npz", "state.json", "best.npz"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(finished, tmp_path, name, capsys):
+    folder = copy_of(finished, tmp_path)
+    newest = sorted((folder / "checkpoints").glob("step_*"))[-1]
+    (newest / name).write_bytes((newest / name).read_bytes()[:60])
+    assert main(["language-model", "train", "--output", str(folder), *TINY]) == 0
+    assert "is damaged" in capsys.readouterr().out
+    for path in (folder / "checkpoints").glob("step_*"):
+        (path / "state.json").write_text("{}")
+    assert main(["language-model", "train", "--output", str(folder), *TINY]) == 2
+    assert "every checkpoint in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "verb", "words"),
+    [
+        ("model.keras", b"PK no archive", "export", "model.keras cannot be read as this run's model"),
+        ("metrics.json", b"{}", "report", "that was changed or cut short"),
+        ("history.csv", b"a,b\nx\n", "report", "that was changed or cut short"),
+        ("environment.json", b"[]", "report", "that was changed or cut short"),
+        ("config.json", b"[]", "train", "config.json holds list; expected the settings of a run"),
+    ],
+)
+def test_tampered_run_files_end_in_one_line(finished, tmp_path, capsys, name, content, verb, words):
+    folder = copy_of(finished, tmp_path)
+    (folder / name).write_bytes(content)
+    arguments = ["--output", str(folder), *TINY] if verb == "train" else ["--run", str(folder)]
+    report = (folder / "report.html").read_bytes()
+    assert main(["language-model", verb, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error and "Traceback" not in error
+    assert (folder / "report.html").read_bytes() == report
+
+
+def test_a_preset_does_not_replace_what_is_no_preset(finished, tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    (tmp_path / "file").write_text("x")
+    for output in (tmp_path / "mine", tmp_path / "file", finished):
+        assert main(["language-model", "preset", "--run", str(finished), "--output", str(output)]) == 2
+        assert "is there already and is no preset" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work" and (finished / "checkpoints").is_dir()

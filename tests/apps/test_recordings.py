@@ -134,6 +134,19 @@ def write_metadata(folder, rows, encoding="utf8"):
             "utf8",
             "no recordings of hello are left for val and test",
         ),
+        (
+            ["path,split", *(f"take_{i:03d}.wav,{'train' if i else ''}" for i in range(8))],
+            "utf8",
+            "has a `split` in some rows only",
+        ),
+        (["path", *(f"take_{i:03d}.wav" for i in range(8))], "utf8", "has the columns path; expected path, and speaker or split"),
+        (["path,speaker", *(f"take_{i % 7:03d}.wav,a" for i in range(8))], "utf8", "names a recording twice"),
+        (["speaker,path", "junk", "x,nope.wav"], "utf8", "has a `path` in some rows only"),
+        (
+            ["path,speaker,split", *(f"take_{i:03d}.wav,a,{SPLITS[i % 3]}" for i in range(8))],
+            "utf8",
+            "has a speaker in more than one split",
+        ),
         (["path,speaker", *(f"take_{i:03d}.wav,a" for i in range(7))], "utf8", "does not name take_007.wav"),
         (["path,speaker", *(f"take_{i:03d}.wav,a" for i in range(9))], "utf8", "names take_008.wav, which is not there"),
         (["path,speaker", *(f"take_{i:03d}.wav,a" for i in range(8))], "utf8", "are of 1 speakers; expected at least 3"),
@@ -180,3 +193,22 @@ def test_words_go_through_the_codec_of_the_other_speech_to_train_on_only(tmp_pat
     found = gather(Config(recordings=folder, words=("hello",))).words["hello"]
     assert all((clip.samples != raw[clip.name]).any() == coded for clip in found["train"])
     assert all((clip.samples == raw[clip.name]).all() for split in ("val", "test") for clip in found[split])
+
+
+@pytest.mark.parametrize("name", ["..", "/tmp", "a/b", " a", "a\nb", ""])
+def test_words_are_words_not_paths(name):
+    with pytest.raises(InputError, match="`words` (hold|are)"):
+        Config(words=(name,))
+
+
+def test_too_short_recordings_and_poor_negatives_are_named(tmp_path, negatives):
+    folder = folder_of(tmp_path / "hello", 8)
+    (tmp_path / "silence").mkdir()
+    write_audio(tmp_path / "silence" / "x.wav", np.zeros(16000))
+    with pytest.raises(InputError, match="`negatives` hold 1 recording; expected at least 3"):
+        gather(Config(recordings=folder, words=("hello",), negatives=(tmp_path / "silence",)))
+    with pytest.raises(InputError, match="x.wav is silent or shorter than"):
+        gather(Config(recordings=folder, words=("hello",), negatives=(tmp_path / "silence", negatives)))
+    write_audio(folder / "click.wav", np.full(5, 0.5))
+    with pytest.raises(InputError, match="click.wav is 0 ms long; expected a whole word"):
+        gather(Config(recordings=folder, words=("hello",), negatives=(negatives,)))

@@ -72,6 +72,13 @@ def test_reset_means_the_same_as_a_new_detector(tone_detector):
 
 def test_a_higher_threshold_can_be_asked_for(tone_detector):
     assert [d.word for d in Detector(tone_detector, thresholds={"low": 1.0}).push(tones())] == ["high"]
+    for wrong, words in (
+        ({"low": 2}, "the threshold of 'low' is 2"),
+        ({"low": float("nan")}, "is nan"),
+        (0.5, "expected a dictionary"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Detector(tone_detector, thresholds=wrong)
     with pytest.raises(InputError, match="`thresholds` names 'middle'; this detector's words are low, high"):
         Detector(tone_detector, thresholds={"middle": 0.5})
 

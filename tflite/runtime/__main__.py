@@ -40,6 +40,8 @@ def read_wav(path, sample_rate):
 
 def read_standard_input(sample_rate):
     """Yields raw little-endian 16-bit samples from standard input."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed; expected raw 16-bit samples on it.")
     rest = b""
     while content := sys.stdin.buffer.read1(2 * int(sample_rate * CHUNK_S)):
         content = rest + content
@@ -130,6 +132,9 @@ def main(arguments=None):
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"error: {error}; check that it is there and may be read or written", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -68,10 +68,16 @@ class Detector:
         self._model = StepModel(self.manifest, read_model(folder, self.manifest, precision), threads)
         rules = [WordRule(**word) for word in self.manifest["words"]]
         self.words = [rule.word for rule in rules]
-        unknown = sorted(set(thresholds or {}) - set(self.words))
+        thresholds = thresholds or {}
+        if not isinstance(thresholds, dict):
+            raise InputError(f"`thresholds` are {thresholds!r}; expected a dictionary of numbers by word.")
+        for word, threshold in thresholds.items():
+            if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+                raise InputError(f"the threshold of {word!r} is {threshold!r}; expected a number from 0 to 1.")
+        unknown = sorted(set(thresholds) - set(self.words))
         if unknown:
             raise InputError(f"`thresholds` names {unknown[0]!r}; this detector's words are {', '.join(self.words)}.")
-        self.rules = [_with_threshold(rule, (thresholds or {}).get(rule.word)) for rule in rules]
+        self.rules = [_with_threshold(rule, thresholds.get(rule.word)) for rule in rules]
         self.sample_rate = self.manifest["sample_rate"]
         frames_per_score = self.manifest["frames_per_step"] // self.manifest["scores_per_step"]
         self._samples_per_score = frames_per_score * self.manifest["front_end"]["shift"]

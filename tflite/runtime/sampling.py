@@ -14,7 +14,7 @@ PADDING, BOUNDARY = 0, 1
 
 def check_sampling(temperature, top_k, top_p):
     """Raises InputError unless temperature > 0, top_k >= 0 (0: all) and 0 < top_p <= 1."""
-    if not (math.isfinite(temperature) and temperature > 0):
+    if not (math.isfinite(temperature) and np.float32(temperature) > 0):
         raise InputError(f"`temperature` is {temperature}; expected a number above 0. Use top_k=1 for the likeliest token.")
     if top_k < 0:
         raise InputError(f"`top_k` is {top_k}; expected 0 (all tokens) or more.")
@@ -61,6 +61,8 @@ class Generator:
                 f"`prefix` has {unknown[0]!r}, which the model has never seen; it knows {''.join(self.vocabulary[2:])}"
             )
         max_length = max_length or self.manifest["max_length"]
+        if len(prefix) > max_length:
+            raise InputError(f"`prefix` has {len(prefix)} characters; expected at most {max_length}, the longest text.")
         forced = [self.vocabulary.index(character) for character in prefix]
         draws = uniforms(seed, index, 0, max_length)
         state, token = self._model.initial_state(), BOUNDARY
