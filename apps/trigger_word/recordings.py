@@ -223,8 +223,9 @@ def _negative(path):
 
 
 def says(text, words):
-    """Whether a transcript holds one of the words."""
-    return bool({word.lower() for word in words} & set(re.findall(r"[\w']+", text.lower())))
+    """Whether a transcript holds one of the words, or phrases of several words."""
+    spoken, *wanted = (" " + " ".join(re.findall(r"[\w']+", part.lower())) + " " for part in (text, *words))
+    return any(phrase in spoken for phrase in wanted)
 
 
 def _public(sets, words):

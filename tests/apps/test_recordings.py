@@ -9,7 +9,7 @@ from apps.data.audio import read_audio, write_audio
 from apps.data.speech import Clip, to_int16
 from apps.trigger_word import recordings
 from apps.trigger_word.config import Config
-from apps.trigger_word.recordings import SPLITS, gather, rendered
+from apps.trigger_word.recordings import SPLITS, gather, rendered, says
 from zoo.errors import InputError
 
 
@@ -212,3 +212,17 @@ def test_too_short_recordings_and_poor_negatives_are_named(tmp_path, negatives):
     write_audio(folder / "click.wav", np.full(5, 0.5))
     with pytest.raises(InputError, match="click.wav is 0 ms long; expected a whole word"):
         gather(Config(recordings=folder, words=("hello",), negatives=(negatives,)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("TURN IT ON NOW", ("on",), True),
+        ("ONLY THEN", ("on",), False),
+        ("hey, computer!", ("Hey Computer",), True),
+        ("they computerise", ("hey computer",), False),
+        ("", ("on",), False),
+    ],
+)
+def test_a_transcript_says_a_word_or_phrase_or_not(text, words, expected):
+    assert says(text, words) == expected
