@@ -1,5 +1,6 @@
 """The HTML report: one self-contained file, figures as inline SVG, nothing loaded, light and dark."""
 
+import csv
 import dataclasses
 import html
 import io
@@ -85,8 +86,10 @@ def svg(drawing):
     return text[text.index("<svg") :]
 
 
-def history_figure(rows, metrics):
-    """Training curves: one line for each of the history's columns."""
+def history_figure(folder, metrics):
+    """Training curves of a run folder: one line for each of these columns of its history.csv."""
+    with open(folder / "history.csv", newline="", encoding="utf8") as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     drawing, axes = figure(height=2.8)
     for colour, metric in zip(COLOURS, metrics):
         axes.plot(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tflite.runtime.interpreter import StepModel
 from tflite.streaming import initial_state
 
 
@@ -29,6 +30,21 @@ def run_file(model, frames, name, size, output):
         result, state = model.step({name: frames[None, start : start + size]}, state)
         outputs.append(result[output][0])
     return np.concatenate(outputs)
+
+
+def compare_files(manifest, files, streams, output, expected):
+    """How far converted files are from what they should say, over whole streams.
+
+    manifest: of the device folder, for one input. files: (label, bytes, tolerance) each. streams: (time, ...) arrays. expected: the
+    streams' outputs, one after another. Returns the figures of `compare` by label.
+    """
+    ((name, tensor),) = manifest["inputs"].items()
+    figures = {}
+    for label, content, tolerance in files:
+        model = StepModel(manifest, content)
+        found = np.concatenate([run_file(model, stream, name, tensor["shape"][1], output) for stream in streams])
+        figures[label] = compare(found, expected, tolerance)
+    return figures
 
 
 def compare(found, expected, tolerance):

@@ -1,7 +1,6 @@
 """The language model task's functions: data, model, export, evaluation, report, sample."""
 
 import collections
-import csv
 import itertools
 import json
 import sys
@@ -19,9 +18,8 @@ from apps.report import Section, history_figure
 from apps.run_folder import read_config
 from apps.task import Data
 from tflite.export import convert, new_folder, write_device_folder
-from tflite.parity import compare, record_steps, run_file
+from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Generator
-from tflite.runtime.interpreter import StepModel
 from tflite.runtime.sampling import check_sampling
 from tflite.streaming import to_step_model
 from zoo.metrics.language import Perplexity
@@ -107,14 +105,8 @@ def export(network, folder, config, data):
     offline = np.concatenate([np.asarray(network(row[None], training=False)["logits"])[0] for row in sequences])
     figures = {"one-step Keras against the whole line (logits)": compare(expected, offline, 1e-4)}
     manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
-    for name, content, tolerance in (
-        ("float TFLite against Keras (logits)", float_file, 1e-3),
-        ("int8 TFLite against Keras (logits)", int8_file, 0.5),
-    ):
-        file = StepModel(manifest, content)
-        figures[name] = compare(
-            np.concatenate([run_file(file, row, "tokens", 1, "logits") for row in sequences]), expected, tolerance
-        )
+    files = (("float TFLite against Keras (logits)", float_file, 1e-3), ("int8 TFLite against Keras (logits)", int8_file, 0.5))
+    figures.update(compare_files(manifest, files, sequences, "logits", expected))
     texts = sampler.texts(seed=config.seed, count=SAMPLES)
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     saved = loaded(
@@ -216,8 +208,6 @@ def card(metrics):
 def report(folder, config, data, metrics):
     """The sections of the HTML report."""
     summary = metrics["data"]
-    with open(folder / "history.csv", newline="", encoding="utf8") as file:
-        history = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     rows = [("model", "nats a character", "95% interval", "perplexity")]
     rows += [
         (name, f"{r['nats_per_character']:.3f}", f"{r['interval'][0]:.3f} to {r['interval'][1]:.3f}", f"{r['perplexity']:.2f}")
@@ -230,9 +220,7 @@ def report(folder, config, data, metrics):
             f"{summary['source']}: {split['train']} lines to train, {split['val']} to validate, {split['test']} to test; "
             f"{summary['duplicates_dropped']} duplicates dropped before the split; {summary['vocabulary']} tokens, padding and boundary among them.",
         ),
-        Section(
-            "Training", figures=((history_figure(history, ("loss", "val_loss")), "Mean nats a character by training step."),)
-        ),
+        Section("Training", figures=((history_figure(folder, ("loss", "val_loss")), "Mean nats a character by training step."),)),
         Section(
             "Test",
             f"{metrics['test_lines']} lines that training never saw, the end of each line counted as a character.",

@@ -9,9 +9,8 @@ from apps.config import read_json
 from apps.run_folder import write_json
 from apps.trigger_word import evaluation
 from tflite.export import convert, new_folder, write_device_folder
-from tflite.parity import compare, record_steps, run_file
+from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Detector
-from tflite.runtime.interpreter import StepModel
 from tflite.streaming import to_step_model
 
 SAME_S = 0.2
@@ -112,7 +111,7 @@ def _save_model(network, layer, folder):
 
 def _parity(network, layer, folder, frames, recorded, float_file, int8_file):
     manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
-    size, figures = manifest["frames_per_step"], {}
+    figures = {}
     offline = [np.asarray(network(f[None], training=False)["score"])[0] for f in frames]
     streamed = np.concatenate([scores for _, scores in recorded])
     expected = np.concatenate([o[: len(s)] for o, (_, s) in zip(offline, recorded)])
@@ -125,14 +124,8 @@ def _parity(network, layer, folder, frames, recorded, float_file, int8_file):
         ]
     )
     figures["SavedModel against Keras"] = compare(saved, expected, 1e-4)
-    for name, content, tolerance in (
-        ("float TFLite against Keras", float_file, 1e-4),
-        ("int8 TFLite against Keras", int8_file, 0.05),
-    ):
-        model = StepModel(manifest, content)
-        found = np.concatenate([run_file(model, f, "frames", size, "score") for f in frames])
-        figures[name] = compare(found, expected, tolerance)
-    return figures
+    files = (("float TFLite against Keras", float_file, 1e-4), ("int8 TFLite against Keras", int8_file, 0.05))
+    return {**figures, **compare_files(manifest, files, frames, "score", expected)}
 
 
 def set_threshold(folder, threshold):

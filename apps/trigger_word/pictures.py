@@ -1,7 +1,5 @@
 """The trigger word's report: tables and figures from a run folder."""
 
-import csv
-
 import numpy as np
 
 from apps.config import read_json
@@ -63,7 +61,13 @@ def sections(folder, config, metrics):
             note="\n".join(text for _, text in metrics["data"]["sources"]) + "\nHours are of distinct audio.",
         ),
         Section(
-            "Training", figures=((training_figure(folder), "Cross-entropy of a score, on training scenes and on held-out ones."),)
+            "Training",
+            figures=(
+                (
+                    history_figure(folder, ("loss", "val_loss")),
+                    "Cross-entropy of a score, on training scenes and on held-out ones.",
+                ),
+            ),
         ),
         Section("The exported files", rows=parity_rows(folder, metrics)),
     ]
@@ -212,10 +216,3 @@ def recording_figure(folder, config, metrics):
     score.set_xlabel("seconds")
     score.legend(loc="upper left", ncols=3)
     return svg(drawing)
-
-
-def training_figure(folder):
-    with open(folder / "history.csv", newline="", encoding="utf8") as file:
-        return history_figure(
-            [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)], ("loss", "val_loss")
-        )
