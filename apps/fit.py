@@ -231,6 +231,8 @@ class _Run:
                 f"the loss is {row['loss']} at step {self.step}; expected a number. Lower --learning-rate, or use --precision float32."
             )
         found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True)
+        if self.data.measure:
+            found.update(self.data.measure(self.model, found))
         row.update({f"val_{name}": float(value) for name, value in found.items()})
         before = [past[self.metric] for past in self.history]
         self.history.append(row)

@@ -2,9 +2,9 @@
 
 A task's folder holds config.py (Config, SEARCH and TASK; imports nothing heavy, so that `--help` is quick) and functions.py with
   data(config) -> Data
-  builder_arguments(config, data) -> dict                   what zoo.build(config.model, ...) takes
-  model(config, data) -> keras.Model, compiled
-  finish(model, folder, config, data)                       changes the best model before it is saved (a calibration), or nothing
+  builder_arguments(config, data) -> dict                   what zoo.build(config.builder, ...) takes: the model that is saved
+  model(config, data) -> keras.Model, compiled              the model that is trained: that one, or the part of it that learns
+  finish(model, folder, config, data) -> keras.Model        the model to save, from the best one: calibrated, or joined with its encoder
   assets(data) -> {file name: text}                         what the model needs beside its weights
   export(model, folder, config, data) -> parity figures     a SavedModel and the device folder
   evaluate(folder, config, data) -> metrics                 through the exported files
@@ -69,10 +69,12 @@ class Task:
 class Data:
     """What training needs. train(first_step) gives batches (x, y) or (x, y, weights) from that step on, for ever.
 
-    validation: batches, the same on every pass. content: what the task's own functions need. summary: figures for the report.
+    validation: batches, the same on every pass. measure(model, found): further validation figures by name, beside those already
+    found; or None. content: what the task's own functions need. summary: figures for the report.
     """
 
     train: typing.Callable
     validation: typing.Any
     content: typing.Any
     summary: dict
+    measure: typing.Callable | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 from tqdm import tqdm
 
+import zoo
 from apps import run_folder
 from apps.config import read_json
 from apps.fit import fit, prepare
@@ -48,8 +49,7 @@ def _finished(task, best, output, config, data):
         weights = best.get_weights()
         best = task.functions.model(config, data)
         best.set_weights(weights)
-    task.functions.finish(best, output, config, data)
-    return best
+    return task.functions.finish(best, output, config, data)
 
 
 def _python():
@@ -69,7 +69,7 @@ def open_run(task, folder):
     prepare(config)
     keras.config.set_dtype_policy("float32")
     data = task.functions.data(config)
-    model = task.functions.model(config, data)
+    model = zoo.build(config.builder, **task.functions.builder_arguments(config, data))
     try:
         saved = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
         model.set_weights(saved.get_weights())
@@ -125,7 +125,7 @@ def write_preset(task, folder, output):
     card = CARD.format(
         name=output.name,
         summary=task.summary.capitalize() + ".",
-        builder=config.model,
+        builder=config.builder,
         weights=model.count_params(),
         task=task.name,
         data="; ".join(text for _, text in sources),
@@ -136,7 +136,7 @@ def write_preset(task, folder, output):
     presets.save(
         output,
         model,
-        builder=config.model,
+        builder=config.builder,
         arguments=functions.builder_arguments(config, data),
         task=task.name,
         metrics=metrics,

@@ -5,6 +5,7 @@ methods, `initial_state(input_shape) -> [(name, shape, initial)]` and `stream(in
 """
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -109,6 +110,9 @@ class _Walk:
         for kind, (specify, stream) in _STATEFUL.items():
             if isinstance(layer, kind):
                 return self._stateful(layer, specify(layer, arguments[0].shape), stream, arguments[0])
+        if isinstance(layer, (layers.Reshape, layers.MaxPooling2D)):
+            _check_frames(layer, arguments[0].shape)
+            return layer(*arguments, **keywords)
         if isinstance(layer, layers.TimeDistributed) and isinstance(layer.layer, POINTWISE):
             return layer(*arguments, **keywords)
         if not isinstance(layer, layers.Layer) and type(layer).__name__ in POINTWISE_OPERATIONS:
@@ -163,15 +167,31 @@ def _check_axis(layer, tensor):
         raise _refusal(layer, f"its axis is {axis}; expected the last one")
 
 
+def _check_frames(layer, shape):
+    """Refuses what would mix frames of one step with those of another."""
+    if isinstance(layer, layers.Reshape):
+        if layer.target_shape[0] != -1 or math.prod(layer.target_shape[1:]) != math.prod(shape[2:]):
+            raise _refusal(
+                layer, f"it makes {layer.target_shape} of frames of shape {tuple(shape[2:])}; expected (-1, ...) of each frame"
+            )
+    elif layer.pool_size != layer.strides or layer.padding != "valid" or layer.data_format != "channels_last":
+        raise _refusal(layer, "its windows overlap or are padded; expected strides equal to `pool_size`, padding 'valid'")
+    else:
+        _check_stride(layer, layer.strides[0], shape)
+
+
+def _check_stride(layer, stride, shape):
+    if shape[1] % stride:
+        raise _refusal(
+            layer,
+            f"its stride is {stride}, which does not divide a step of {shape[1]} frames; give `frames_per_step` as a multiple",
+        )
+
+
 def _conv_states(layer, shape):
     if layer.padding != "causal":
         raise _refusal(layer, f"its padding is {layer.padding!r}; expected 'causal'")
-    if shape[1] % layer.strides[0]:
-        raise _refusal(
-            layer,
-            f"its stride is {layer.strides[0]}, which does not divide a step of {shape[1]} frames; "
-            f"give `frames_per_step` as a multiple",
-        )
+    _check_stride(layer, layer.strides[0], shape)
     history = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
     return [("frames", (1, history, shape[-1]), 0.0)] if history else []
 

@@ -54,7 +54,8 @@ def espeak_installed():
 
 
 @functools.cache
-def _espeak():
+def espeak():
+    """The library of espeak-ng, started, with what keeps its callback alive: (library, callback, pieces, rate)."""
     try:
         import espeakng_loader
     except ImportError:
@@ -83,7 +84,7 @@ def speak(text, voice, manner=Manner()):
     """Says a text: (n,) float32 at 16 kHz. voice: one of VARIANTS or RECORDED."""
     if voice in RECORDED:
         return _speak_recorded(text, *RECORDED[voice], manner)
-    library, _, pieces, rate = _espeak()
+    library, _, pieces, rate = espeak()
     name = f"{manner.accent}+{voice}"
     if library.espeak_SetVoiceByName(name.encode()):
         raise InputError(

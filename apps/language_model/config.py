@@ -37,6 +37,11 @@ class Config(TrainingConfig):
     patience: Annotated[int, Bounds(1, 100_000)] = 5
     """stop early after so many looks without a better validation result"""
 
+    @property
+    def builder(self):
+        """The zoo's builder of the whole model."""
+        return self.model
+
 
 @dataclasses.dataclass(frozen=True)
 class Sample:

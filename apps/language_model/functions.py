@@ -68,6 +68,7 @@ def model(config, data):
 
 def finish(network, folder, config, data):
     """A language model is saved as it was trained."""
+    return network
 
 
 def assets(data):

@@ -5,56 +5,85 @@ threshold for the wanted rate of false accepts at 0.5. Both go into the last lay
 int8 scores resolve what matters.
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 
 from apps.trigger_word import evaluation
-from tflite.runtime import FrontEnd, WordRule
+from tflite.runtime import WordRule
 
 GRID = np.arange(-6.0, 14.0, 0.1)
 REARM = float(np.log(3.0))  # a score of 0.25 lies so far below one of 0.5
 
 
-def calibrate(network, validation, streams, layer, score_s, rate):
-    """Changes the weights of the layer 'score' in place; returns the temperature and the shift.
+def calibrate(network, validation, held_out, score_s, rate):
+    """Changes the weights of the layer 'score' in place; returns the temperatures and the shifts, one a word.
 
-    validation: batches (frames, {'score': labels}, weights). streams: (word streams, other speech) by condition. layer: the
-    front end. rate: wanted false accepts an hour.
+    validation: batches (features, {'score': labels}). held_out: (words, other speech) by condition, (stream, features) each.
+    rate: wanted false accepts an hour, of all words together.
     """
     head = network.get_layer("score")
     hidden = keras.Model(network.inputs[0], head.input)
     kernel, bias = (np.asarray(w, np.float64) for w in head.get_weights())
-    temperature = _temperature(hidden, validation, kernel, bias)
-    kernel, bias = kernel / temperature, bias / temperature
-
-    def logits(stream):
-        # the device's front end computes the same in blocks, so that hours fit into memory
-        frames = FrontEnd(layer.manifest(), layer.options["sample_rate"]).push(stream.samples)
-        return (np.asarray(hidden(frames[None], training=False))[0] @ kernel + bias).astype(np.float32)
-
-    positive, negative = ({name: (stream, logits(stream)) for name, stream in part.items()} for part in streams)
-    rules = [WordRule(str(word), 0.0) for word in range(kernel.shape[1])]
-    points = [
-        {**evaluation.count_at(_rules(rules, threshold), score_s, positive, negative), "threshold": threshold}
-        for threshold in GRID
+    temperatures = _temperatures(hidden, validation, kernel, bias)
+    kernel, bias = kernel / temperatures, bias / temperatures
+    logits = [
+        {name: (stream, _logits(hidden, features, kernel, bias)) for name, (stream, features) in part.items()}
+        for part in held_out
     ]
-    best = evaluation.at_rate(points, rate)
-    shift = best["threshold"] if best else float(GRID[-1])
-    head.set_weights([kernel.astype(np.float32), (bias - shift).astype(np.float32)])
-    return {"temperature": temperature, "shift": float(shift)}
+    shifts = np.zeros_like(bias)
+    for word in range(len(bias)):
+        alone = [{name: (_only(stream, word), scores[:, [word]]) for name, (stream, scores) in part.items()} for part in logits]
+        best = evaluation.at_rate(_curve(alone, score_s), rate / len(bias))
+        shifts[word] = best["threshold"] if best else GRID[-1]
+    head.set_weights([kernel.astype(np.float32), (bias - shifts).astype(np.float32)])
+    return {"temperatures": temperatures.tolist(), "shifts": shifts.tolist()}
 
 
-def _rules(rules, threshold):
-    return [WordRule(rule.word, threshold, rearm_below=threshold - REARM) for rule in rules]
+def missed(network, held_out, score_s, rate):
+    """The mean share of words missed over words, conditions and rates about the wanted one: what weights are chosen by."""
+    head = network.get_layer("score")
+    hidden = keras.Model(network.inputs[0], head.input)
+    kernel, bias = (np.asarray(w, np.float64) for w in head.get_weights())
+    logits = [
+        {name: (stream, _logits(hidden, features, kernel, bias)) for name, (stream, features) in part.items()}
+        for part in held_out
+    ]
+    found = []
+    for word in range(len(bias)):
+        alone = [{name: (_only(stream, word), scores[:, [word]]) for name, (stream, scores) in part.items()} for part in logits]
+        points = _curve(alone, score_s)
+        for factor in (0.5, 1.0, 2.0, 4.0):
+            best = evaluation.at_rate(points, factor * rate / len(bias))
+            found += [misses / max(best["words"][name], 1) for name, misses in best["misses"].items()] if best else [1.0]
+    return float(np.mean(found))
 
 
-def _temperature(hidden, validation, kernel, bias):
-    """The divisor of the logits with the least cross-entropy on the validation scenes."""
-    found = [(np.asarray(hidden(x, training=False)) @ kernel + bias, y["score"], w) for x, y, w in validation]
-    logits, labels, weights = (np.concatenate([np.asarray(part, np.float64) for part in parts]) for parts in zip(*found))
+def _logits(hidden, features, kernel, bias):
+    return (np.asarray(hidden(features[None].astype(np.float32), training=False))[0] @ kernel + bias).astype(np.float32)
 
-    def loss(divisor):
-        z = logits / divisor
-        return np.sum(weights[..., None] * (np.logaddexp(0.0, z) - labels * z))
 
-    return float(min(np.geomspace(0.5, 5.0, 47), key=loss))
+def _only(stream, word):
+    """The stream as one word's detector knows it."""
+    return dataclasses.replace(stream, words=tuple((0, start, end) for w, start, end in stream.words if w == word))
+
+
+def _curve(logits, score_s):
+    """Misses and false accepts of one word at every threshold of GRID."""
+    return [
+        {**evaluation.count_at([WordRule("word", t, rearm_below=t - REARM)], score_s, *logits), "threshold": float(t)}
+        for t in GRID
+    ]
+
+
+def _temperatures(hidden, validation, kernel, bias):
+    """The divisors of each word's logits with the least cross-entropy on the validation scenes."""
+    found = [(np.asarray(hidden(x, training=False)) @ kernel + bias, np.asarray(y["score"])) for x, y in validation]
+    logits, labels = (np.concatenate([np.asarray(part, np.float64) for part in parts]) for parts in zip(*found))
+
+    def loss(divisor, word):
+        z, y = logits[..., word] / divisor, labels[..., word]
+        return np.sum((y >= 0) * (np.logaddexp(0.0, z) - np.maximum(y, 0) * z))
+
+    return np.array([min(np.geomspace(0.5, 5.0, 47), key=lambda d, w=word: loss(d, w)) for word in range(len(bias))])

@@ -14,25 +14,35 @@ class Config(TrainingConfig):
     """Trains a detector of spoken words."""
 
     recordings: Path | None = None
-    """folder of recordings of the word, one a file; for several words a folder each inside; none: the bundled ones"""
+    """folder of recordings of the word, one a file; for several words a folder each inside; none: the bundled ones, or rendered ones"""
+    phrase: str | None = None
+    """the word's spelling, to be said by rendered voices: alone, or beside --recordings to train on"""
     negatives: tuple[Path, ...] = ()
     """folders of speech without the word; none: the public sets within reach, or else rendered speech"""
-    words: tuple[str, ...] = ("computer",)
-    """the words to detect"""
+    words: tuple[str, ...] = ()
+    """the words to detect; none: the phrase, or else computer"""
+    near_words: bool = True
+    """render words that sound like the word, for the detector to tell them apart (needs espeakng-loader)"""
     download: bool = False
     """fetch public sets that are not here yet (sizes are shown first)"""
     rendered_hours: Annotated[float, Bounds(0.0, 1000.0)] = 1.0
     """hours of rendered speech for each of training, validation and test, where rendered speech is used"""
+    size: Literal["standard", "scratch"] = "standard"
+    """standard: a speech encoder that was pretrained on people and a small head, 1.4 MB, 0.4 MB in int8; scratch: `model`, from random weights"""
+    encoder: Path | None = None
+    """the encoder's file, where the package pyopen-wakeword is not installed: its models/embedding_model.tflite"""
     model: Literal["tcn_trigger_word", "conv_gru_trigger_word"] = "tcn_trigger_word"
-    """builder of the zoo"""
+    """builder of the zoo, for the size scratch"""
     channels: Annotated[int, Bounds(1, 4096)] = 64
-    """width of the network"""
+    """width of the network, or of the head"""
     blocks: Annotated[int, Bounds(1, 64)] = 8
-    """depth: residual blocks of the TCN, or recurrent layers of the GRU"""
-    dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.1
+    """depth, for the size scratch: residual blocks of the TCN, or recurrent layers of the GRU"""
+    dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.2
     """share of activations dropped in training"""
     compression: Literal["pcen", "log"] = "pcen"
-    """of the mel energies"""
+    """of the mel energies, for the size scratch"""
+    scenes: Annotated[int, Bounds(16, 1_000_000)] = 8000
+    """scenes with the words that pass the encoder once and are trained on many times, for the size standard"""
     scene_s: Annotated[float, Bounds(2.0, 120.0)] = 6.0
     """length of a training scene, seconds"""
     positive_share: Annotated[float, Bounds(0.01, 0.9)] = 0.35
@@ -40,21 +50,31 @@ class Config(TrainingConfig):
     target_false_accepts_per_hour: Annotated[float, Bounds(0.0, 1000.0)] = 0.5
     """the threshold keeps to this on the validation streams"""
     frames_per_step: Annotated[int, Bounds(4, 400)] = 8
-    """feature frames (10 ms each) that the exported model takes at a time; a multiple of 4"""
-    batch_size: Annotated[int, Bounds(1, 65536)] = 16
+    """feature frames (10 ms each) that the exported model takes at a time; a multiple of 8, of 4 for the size scratch"""
+    batch_size: Annotated[int, Bounds(1, 65536)] = 64
     """scenes in a step"""
-    steps: Annotated[int, Bounds(1, 10_000_000)] = 2000
+    steps: Annotated[int, Bounds(1, 10_000_000)] = 3000
     """training steps in all"""
+
+    @property
+    def builder(self):
+        """The zoo's builder of the whole detector."""
+        return "speech_embedding_trigger_word" if self.size == "standard" else self.model
 
     def __post_init__(self):
         super().__post_init__()
-        if self.frames_per_step % 4:
-            raise InputError(f"`frames_per_step` is {self.frames_per_step}; expected a multiple of 4, the models' strides.")
-        spelt = all(isinstance(word, str) and word for word in self.words)
-        if not self.words or not spelt or len(set(self.words)) < len(self.words):
+        if not self.words:
+            object.__setattr__(self, "words", (self.phrase or "computer",))
+        if self.phrase is not None and (len(self.words) > 1 or not self.phrase.strip()):
+            raise InputError(f"`phrase` is {self.phrase!r} for {len(self.words)} words; expected the spelling of one word.")
+        stride = 8 if self.size == "standard" else 4
+        if self.frames_per_step % stride:
             raise InputError(
-                f"`words` are {' '.join(map(str, self.words)) or 'none'}; expected one word or several different ones."
+                f"`frames_per_step` is {self.frames_per_step}; expected a multiple of {stride}, the stride of the size {self.size}."
             )
+        spelt = all(isinstance(word, str) and word for word in self.words)
+        if not spelt or len(set(self.words)) < len(self.words):
+            raise InputError(f"`words` are {' '.join(map(str, self.words))}; expected one word or several different ones.")
         for word in self.words:
             if word != word.strip() or not word.isprintable() or set(word) & set("/\\") or not word.strip("."):
                 raise InputError(
@@ -76,10 +96,9 @@ class Listen:
 
 SEARCH = {
     "learning_rate": Range(3e-4, 6e-3, log=True),
-    "channels": Choice((32, 48, 64)),
-    "blocks": Range(4, 10, step=1),
-    "dropout": Range(0.0, 0.4),
-    "compression": Choice(("pcen", "log")),
+    "channels": Choice((32, 48, 64, 96)),
+    "dropout": Range(0.0, 0.5),
+    "positive_share": Range(0.2, 0.6),
 }
 
 TASK = Task(
@@ -87,7 +106,7 @@ TASK = Task(
     summary="detect a spoken word in continuous audio",
     config=Config,
     search=SEARCH,
-    objective=("val_loss", "min"),
+    objective=("val_missed", "min"),
     package="apps.trigger_word",
     verbs=(Verb("listen", Listen, "listen"),),
 )

@@ -48,7 +48,7 @@ def calibration_streams(recordings, ingredients, config, seconds=40.0):
     ]
 
 
-def export(network, folder, config, layer, streams, sources):
+def export(network, folder, config, layer, streams, sources, notices):
     """Writes folder/saved_model and folder/device; returns how far each is from Keras, over the calibration streams."""
     step, states = to_step_model(network, config.frames_per_step)
     frames = [np.asarray(layer(stream[None]))[0] for stream in streams]
@@ -86,7 +86,7 @@ def export(network, folder, config, layer, streams, sources):
         int8_file=int8_file,
         description=description,
         readme=README.format(words=", ".join(map(repr, config.words))),
-        notices={"NOTICE.md": NOTICE.format(sources="\n".join(f"- {text}" for _, text in sources))},
+        notices={"NOTICE.md": NOTICE.format(sources="\n".join(f"- {text}" for _, text in sources)), **notices},
     )
     _save_model(network, layer, folder / "saved_model")
     return _parity(network, layer, folder, frames, recorded, float_file, int8_file)

@@ -1,5 +1,8 @@
 """The trigger word task's functions: data, model, export, evaluation, report, listen."""
 
+import dataclasses
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -7,49 +10,58 @@ from tqdm import tqdm
 
 import zoo
 from apps.data.audio import read_audio, write_audio
+from apps.data.encoder import NOTICE as ENCODER_NOTICE
 from apps.fit import WarmupCosine
 from apps.run_folder import read_config, write_json
 from apps.task import Data
 from apps.trigger_word import device, evaluation, pictures
-from apps.trigger_word.calibration import calibrate
+from apps.trigger_word.bank import Bank
+from apps.trigger_word.calibration import calibrate, missed
 from apps.trigger_word.config import TASK
-from apps.trigger_word.recordings import SPLITS, gather, hours
+from apps.trigger_word.features import Features, features
+from apps.trigger_word.recordings import SPLITS, Recordings, gather, hours, near_words
 from apps.trigger_word.scenes import Ingredients, Scenes
-from apps.trigger_word.sound import backgrounds, room
+from apps.trigger_word.sound import backgrounds, recorded, room
 from tflite.runtime import Detector
 from tflite.runtime.randomness import Stream
-from zoo.layers.audio import MelFrontEnd
+from zoo.losses.detection import DetectionCrossentropy
 
-STRIDE = {"tcn_trigger_word": 2, "conv_gru_trigger_word": 4}
 VALIDATION_SCENES = 96
+NEAR_SHARE = 0.12
+OTHER_PASSES = 1.5  # how often the bank holds each hour of other speech
+HARD = 100
+ROOMS = 48
 EXAMPLE_S = 60.0
 RATES = (0.5, 1.0, 2.0, 5.0)
 CHUNK = 1280  # samples that a microphone gives at a time, 80 ms
 STREAM_SEEDS = {"val": 100, "test": 150}
 
 
-def front_end(config):
-    """The layer that turns samples into the model's frames."""
-    return MelFrontEnd(compression=config.compression)
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a detector is made of: recordings, ingredients by split, the features that it hears, its configuration."""
 
+    recordings: Recordings
+    ingredients: dict
+    features: Features
+    config: object
 
-def score_s(config):
-    """The time from one score to the next, seconds."""
-    return STRIDE[config.model] * 0.01
+    @functools.cached_property
+    def held_out(self):
+        """The validation streams, words and other speech by condition: (stream, features) each."""
+        parts = streams(self.recordings, self.ingredients["val"], self.config, "val", STREAM_SEEDS["val"])
+        return [{name: (stream, self.features.of_stream(stream.samples)) for name, stream in part.items()} for part in parts]
 
 
 def builder_arguments(config, data):
-    """What `zoo.build` makes the configuration's model from."""
-    common = {
-        "num_mels": 40,
-        "channels": config.channels,
-        "dropout": config.dropout,
-        "words": len(config.words),
-        "seed": config.seed,
-    }
-    if config.model == "tcn_trigger_word":
-        return {**common, "blocks": config.blocks}
-    return {**common, "depth": min(config.blocks, 3)}
+    """What `zoo.build` makes the configuration's detector from."""
+    common = {"dropout": config.dropout, "words": len(config.words), "seed": config.seed}
+    if config.size == "standard":
+        return {**common, "units": config.channels}
+    common = {**common, "num_mels": 40, "channels": config.channels}
+    return (
+        {**common, "blocks": config.blocks} if config.model == "tcn_trigger_word" else {**common, "depth": min(config.blocks, 3)}
+    )
 
 
 def data(config):
@@ -57,47 +69,99 @@ def data(config):
     return data_from(gather(config), config)
 
 
-def data_from(recordings, config, noises=None):
-    """Recordings as training and validation scenes. noises: further (train, validation and test) backgrounds, float32 arrays."""
-    ingredients = {}
+def data_from(recordings, config):
+    """Recordings as training and validation scenes."""
+    heard, ingredients = features(config), {}
+    noises, rooms = recorded()
     for number, split in enumerate(SPLITS):
         draw = Stream(config.seed, 1_000_000 + number)
         negatives = [clip.samples for clip in recordings.negatives[split]]
         ingredients[split] = Ingredients(
             [[clip.samples for clip in recordings.words[word][split]] for word in config.words],
             negatives,
-            backgrounds(draw, negatives, 30 if split == "train" else 10) + list((noises or {}).get(split, [])),
-            [room(draw) for _ in range(48)],
+            backgrounds(draw, negatives, 30 if split == "train" else 10) + 2 * noises[split],
+            [room(draw) for _ in range(ROOMS)] + rooms[split],
+            near_words(config.words) if split == "train" and config.near_words else (),
         )
-    scenes = Scenes(ingredients["train"], config.seed + 1, config.scene_s, score_s(config), config.positive_share)
-    held_out = Scenes(ingredients["val"], config.seed + 2, config.scene_s, score_s(config), config.positive_share)
-    layer = front_end(config)
+    content = Content(recordings, ingredients, heard, config)
+    held_out = Scenes(ingredients["val"], config.seed + 2, config.scene_s, heard.score_s, config.positive_share)
 
-    def features(samples, labels, weights):
-        return layer(samples), {"score": labels}, weights
+    def measure(network, found):
+        # a hundredth of the loss decides between models that miss the same
+        return {
+            "missed": missed(network, content.held_out, heard.score_s, config.target_false_accepts_per_hour) + found["loss"] / 100
+        }
 
-    def read(scenes):
-        def one(index):
-            samples, labels, weights = tf.numpy_function(
-                lambda i: scenes.scene(int(i)), [index], [tf.float32] * 3, stateful=False
-            )
-            samples.set_shape([scenes.length])
-            labels.set_shape([scenes.scores, len(config.words)])
-            weights.set_shape([scenes.scores])
-            return samples, labels, weights
+    samples = tf.data.Dataset.range(VALIDATION_SCENES).map(_reader(held_out, config), num_parallel_calls=2)
+    validation = samples.batch(min(config.batch_size, 32)).map(lambda x, y: (heard.of_batch(x), {"score": y})).cache()
+    train = _from_banks(content) if heard.encoder else _from_scenes(content)
+    return Data(train, validation, content, _summary(recordings, config), measure)
 
-        return one
+
+def _reader(scenes, config):
+    def read(index):
+        samples, labels = tf.numpy_function(lambda i: scenes.scene(int(i)), [index], [tf.float32] * 2, stateful=False)
+        samples.set_shape([scenes.length])
+        labels.set_shape([scenes.scores, len(config.words)])
+        return samples, labels
+
+    return read
+
+
+def _from_scenes(content):
+    """Every batch of new scenes."""
+    config, heard = content.config, content.features
+    scenes = Scenes(
+        content.ingredients["train"], config.seed + 1, config.scene_s, heard.score_s, config.positive_share, near_share=NEAR_SHARE
+    )
 
     def train(first_step):
         indices = tf.data.Dataset.range(first_step * config.batch_size, np.iinfo(np.int64).max)
         # deterministic=True: batches come in order whatever thread makes them
-        batches = indices.map(read(scenes), num_parallel_calls=2, deterministic=True).batch(config.batch_size)
-        return batches.map(features).prefetch(3)
+        batches = indices.map(_reader(scenes, config), num_parallel_calls=2, deterministic=True).batch(config.batch_size)
+        return batches.map(lambda x, y: (heard.of_batch(x), {"score": y})).prefetch(3)
 
-    batch = min(config.batch_size, 32)
-    validation = (
-        tf.data.Dataset.range(VALIDATION_SCENES).map(read(held_out), num_parallel_calls=2).batch(batch).map(features).cache()
+    return train
+
+
+def _from_banks(content):
+    """Every batch half of scenes with words, half of other speech alone, drawn from two banks."""
+    config, heard, train = content.config, content.features, content.ingredients["train"]
+    words = Scenes(train, config.seed + 1, config.scene_s, heard.score_s, config.positive_share, near_share=NEAR_SHARE)
+    # without words: the same bank serves every word
+    wordless = dataclasses.replace(train, words=[[] for _ in config.words])
+    other = Scenes(wordless, config.seed + 3, config.scene_s, heard.score_s, 0.0, part_share=0.0, near_share=NEAR_SHARE)
+    speech_s = sum(len(samples) for samples in train.negatives) / 16000
+    passes = max(config.batch_size, round(OTHER_PASSES * speech_s / config.scene_s))
+    banks = (
+        Bank(words, config.scenes, heard, "scenes with words"),
+        Bank(other, passes, heard, "scenes of other speech"),
     )
+
+    def batch(step):
+        draw = Stream(config.seed + 4, int(step))
+        counts = (config.batch_size - config.batch_size // 2, config.batch_size // 2)
+        rows = [
+            bank.rows(np.minimum((draw.array(n) * bank.count).astype(np.int64), bank.count - 1)) for bank, n in zip(banks, counts)
+        ]
+        return [np.concatenate(parts) for parts in zip(*rows)]
+
+    def train_from(first_step):
+        def read(step):
+            x, y = tf.numpy_function(batch, [step], [tf.float32] * 2, stateful=False)
+            x.set_shape([config.batch_size, words.scores, None])
+            y.set_shape([config.batch_size, words.scores, len(config.words)])
+            return x, {"score": y}
+
+        for bank in banks:
+            bank.make()
+        steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
+        return steps.map(read, num_parallel_calls=1, deterministic=True).prefetch(3)
+
+    return train_from
+
+
+def _summary(recordings, config):
     summary = {"sources": [list(line) for line in recordings.sources], "words": {}, "negatives": {}}
     for word in config.words:
         summary["words"][word] = {split: len(recordings.words[word][split]) for split in SPLITS}
@@ -109,41 +173,50 @@ def data_from(recordings, config, noises=None):
         }
         for split in SPLITS
     }
-    return Data(train, validation, (recordings, ingredients), summary)
+    return summary
 
 
 def model(config, data):
-    """The configuration's model, compiled."""
-    network = zoo.build(config.model, **builder_arguments(config, data))
+    """What the configuration trains, compiled: the detector, or the head of one whose encoder stays as it is."""
+    network = zoo.build(
+        "embedding_trigger_word" if config.size == "standard" else config.builder, **builder_arguments(config, data)
+    )
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
-    network.compile(optimizer, loss={"score": keras.losses.BinaryCrossentropy()}, weighted_metrics=[])
+    network.compile(optimizer, loss={"score": DetectionCrossentropy(HARD)})
     return network
 
 
 def finish(network, folder, config, data):
-    """Calibrates the scores, so that what is saved, exported and shipped is one model."""
-    recordings, ingredients = data.content
-    held_out = streams(recordings, ingredients["val"], config, "val", STREAM_SEEDS["val"])
-    rate = config.target_false_accepts_per_hour
-    found = calibrate(network, data.validation, held_out, front_end(config), score_s(config), rate)
+    """The detector to save: scores calibrated, head and encoder joined; so what is saved, exported and shipped is one model."""
+    content, rate = data.content, config.target_false_accepts_per_hour
+    found = calibrate(network, data.validation, content.held_out, content.features.score_s, rate)
     write_json(folder / "calibration.json", found)
+    if not content.features.encoder:
+        return network
+    whole = zoo.build(config.builder, **builder_arguments(config, data))
+    parts = {layer.name: layer for part in (content.features.encoder, network) for layer in part.layers if layer.weights}
+    for layer in whole.layers:
+        if layer.weights:
+            layer.set_weights(parts[layer.name].get_weights())
+    return whole
 
 
 def assets(data):
     """The words, one a line in the order of the scores."""
-    return {"words.txt": "\n".join(data.content[0].words) + "\n"}
+    return {"words.txt": "\n".join(data.content.recordings.words) + "\n"}
 
 
 def export(network, folder, config, data):
     """Writes saved_model/ and device/ and proves that they agree; returns the parity figures."""
-    recordings, ingredients = data.content
-    calibration = device.calibration_streams(recordings, ingredients, config)
-    return device.export(network, folder, config, front_end(config), calibration, recordings.sources)
+    content = data.content
+    calibration = device.calibration_streams(content.recordings, content.ingredients, config)
+    notices = {"ENCODER.md": ENCODER_NOTICE} if content.features.encoder else {}
+    return device.export(network, folder, config, content.features.layer, calibration, content.recordings.sources, notices)
 
 
 def evaluate(folder, config, data):
     """Chooses the threshold on the validation streams, writes it into the manifest and scores the test streams."""
-    recordings, ingredients = data.content
+    recordings, ingredients = data.content.recordings, data.content.ingredients
     detector = Detector(folder / "device")
     points, scored = {}, {}
     for split, seed in STREAM_SEEDS.items():
@@ -220,10 +293,10 @@ def headline(metrics):
         f"{accepts['per_hour']:.2f} false accepts an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; "
         f"{accepts['count']} in {accepts['hours']:.2f} h: {accepts['distinct_hours']:.2f} h of speech, heard clean and in noise)",
     ]
-    for name, missed in test["missed"].items():
-        low, high = (100 * bound for bound in missed["interval"])
+    for name, figure in test["missed"].items():
+        low, high = (100 * bound for bound in figure["interval"])
         lines.append(
-            f"missed, {name}: {100 * missed['rate']:.1f}% ({low:.1f} to {high:.1f}; {missed['misses']} of {missed['words']})"
+            f"missed, {name}: {100 * figure['rate']:.1f}% ({low:.1f} to {high:.1f}; {figure['misses']} of {figure['words']})"
         )
     for rate, point in metrics["missed_at_false_accepts_per_hour"].items():
         if point and float(rate) == 1:

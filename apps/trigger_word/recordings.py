@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from apps.data.audio import SILENCE, find_recordings, read_audio, through_opus
+from apps.data import prompts
+from apps.data.audio import SILENCE, find_recordings, read_audio, speech_span, through_opus
+from apps.data.pronunciation import near, phonemes
 from apps.data.sentences import sentence
 from apps.data.sources import available, cache_folder, find
 from apps.data.speech import Clip, read_set, to_int16
-from apps.data.synthesis import ACCENTS, VARIANTS, Manner, espeak_installed, speak
+from apps.data.synthesis import ACCENTS, VARIANTS, Manner, espeak_installed, recorded_voices, speak
 from apps.run_folder import replacing
 from apps.trigger_word import bundle
 from tflite.runtime.randomness import Stream
@@ -24,6 +26,8 @@ from zoo.errors import InputError
 SPLITS = ("train", "val", "test")
 LEAST = 6
 SHORTEST_S = 0.1
+NEAR_TEXTS, NEAR_VOICES = 240, 3
+TAKES = {"train": 800, "val": 120, "test": 160}  # of a phrase
 PUBLIC = ("librispeech_sample", "speechocean762_train", "negatives_small")
 
 
@@ -38,21 +42,28 @@ class Recordings:
 
 def gather(config):
     """The recordings that a configuration asks for."""
-    if config.recordings is None:
-        if config.words != (bundle.WORD,):
-            raise InputError(
-                f"`recordings` is not given and `words` are {' '.join(config.words)}; the bundled recordings are of "
-                f"{bundle.WORD!r} only. Give --recordings DIR."
-            )
-        words, sources = (
-            {bundle.WORD: bundled(bundle.WORD)},
-            [("words", f"{bundle.WORD!r}: bundled, rendered voices, split by voice")],
-        )
-    else:
-        words, sources = {}, []
+    words, sources = {}, []
+    if config.recordings is not None:
         for word in config.words:
             words[word], text = read_words(config.recordings, word, len(config.words) > 1, config.seed)
             sources.append(("words", text))
+    elif config.phrase is None:
+        if config.words != (bundle.WORD,):
+            raise InputError(
+                f"`recordings` and `phrase` are not given and `words` are {' '.join(config.words)}; the bundled recordings are of "
+                f"{bundle.WORD!r} only. Give --recordings DIR, or --phrase TEXT."
+            )
+        words = {bundle.WORD: bundled(bundle.WORD)}
+        sources = [("words", f"{bundle.WORD!r}: bundled, rendered voices, split by voice")]
+    if config.phrase is not None:
+        (word,), said = config.words, spelled(config.phrase)
+        text = f"{config.phrase!r}: rendered, {len({clip.speaker for clip in said['train']})} voices to train"
+        if word in words:
+            words[word]["train"] = words[word]["train"] + said["train"]
+        else:
+            words[word] = said
+            text += ", others to choose the threshold and to test: says little about people"
+        sources.append(("words", text))
     negatives, more = gather_negatives(config)
     for kind, splits in (*words.items(), ("other speech", negatives)):
         empty = [split for split in SPLITS if not splits[split]]
@@ -208,7 +219,7 @@ def gather_negatives(config):
         clips = [_negative(path) for path in tqdm(paths, desc="reading negatives", leave=False)]
         text = f"{', '.join(map(str, config.negatives))}: {hours(clips):.2f} h, speakers unknown; nobody checked that the words are not in it"
         return split_clips(clips, config.seed), [("negatives", text)]
-    if config.recordings is not None:
+    if config.recordings is not None or config.phrase is not None:
         sets = [name for name in PUBLIC if available(name) or (config.download and find(name).canonical)]
         if sets:
             return _public(sets, config.words)
@@ -241,6 +252,12 @@ def _public(sets, words):
         clips += kept
         left_out = f", {len(found) - len(kept)} clips that say a word left out" if len(kept) < len(found) else ""
         lines.append(("negatives", f"{name} ({find(name).licence}): {hours(kept):.2f} h of people{left_out}"))
+    if prompts.fetched():
+        found = prompts.read_prompts()
+        clips += [clip for clip in found if not says(clip.text, words)]
+        lines.append(
+            ("negatives", f"Debian's telephone prompts ({prompts.LICENCE}): {hours(found):.2f} h of people in five languages")
+        )
     negatives = {split: [clip for clip in clips if (clip.split or "train") == split] for split in SPLITS}
     if not all(negatives.values()):
         # canonical archives are one official split each: split by speaker instead
@@ -274,29 +291,85 @@ def _rendered(config):
     return negatives, lines
 
 
+def near_words(words):
+    """What sounds like the words without being one of them, said by the training voices: int16 arrays; cached."""
+    if not espeak_installed():
+        return []
+
+    def speak_them():
+        draw, voices = Stream(7100, 0), voices_of("train")
+        texts = [
+            text for word in words for text, _ in near(word.replace("_", " "), NEAR_TEXTS // len(words)) if not says(text, words)
+        ]
+        for text in tqdm(texts, desc="rendering near words", leave=False):
+            for _ in range(NEAR_VOICES):
+                yield _say(text, draw.choice(voices), some_manner(draw), "train")
+
+    name = hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
+    return [clip.samples for clip in _kept(f"near_{name}_v1", speak_them)]
+
+
+def spelled(phrase):
+    """A phrase said by rendered voices, by split, each voice in one of them; cached."""
+    if not phonemes(phrase):
+        raise InputError(f"`phrase` is {phrase!r}, which espeak-ng does not say; expected words.")
+
+    def speak_it():
+        for number, split in enumerate(SPLITS):
+            draw, voices = Stream(7200, number), voices_of(split)
+            for take in tqdm(range(TAKES[split]), desc=f"rendering {phrase!r}, {split}", leave=False):
+                yield _say(phrase, voices[take % len(voices)], some_manner(draw), split)
+
+    name = hashlib.sha256(phrase.encode()).hexdigest()[:16]
+    clips = _kept(f"spelled_{name}_{len(recorded_voices())}_v1", speak_it)
+    return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
+
+
+def voices_of(split):
+    """The voices of a split; recorded speakers, where their engines are installed, as often as five of formant synthesis."""
+    return [voice for voice in (*VARIANTS, *5 * recorded_voices()) if bundle.split_of(voice) == split]
+
+
+def some_manner(draw):
+    """A way to say something."""
+    return Manner(draw.choice(ACCENTS), 120 + draw.integer(110), 20 + draw.integer(60), 20 + draw.integer(75))
+
+
+def _say(text, voice, manner, split):
+    samples = speak(text, voice, manner)
+    start, end = speech_span(samples)
+    return Clip(to_int16(0.7 * samples[start:end]), f"{voice}_{text}", "rendered", voice, text, split)
+
+
 def rendered(split, hours_wanted, seed):
     """Hours of distinct sentences by espeak-ng's voices of a split; cached."""
-    path = cache_folder() / "rendered" / f"{split}_{hours_wanted:g}h_{seed}_v2.npz"
-    with contextlib.suppress(
-        FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError
-    ):  # a broken cache is made again
+
+    def speak_hours():
+        voices = [voice for voice in VARIANTS if bundle.split_of(voice) == split]
+        draw, length = Stream(7000 + seed, 0), 0
+        with tqdm(total=round(hours_wanted * 60), unit="min", desc=f"rendering {split} speech", leave=False) as bar:
+            while length < hours_wanted * 3600 * 16000:
+                manner = some_manner(draw)
+                voice, text = draw.choice(voices), sentence(draw)
+                samples = to_int16(0.7 * speak(text, voice, manner))
+                yield Clip(samples, "", "rendered", voice, text, split)
+                length += len(samples)
+                bar.update(round(length / 16000 / 60) - bar.n)
+
+    return _kept(f"{split}_{hours_wanted:g}h_{seed}_v3", speak_hours)
+
+
+def _kept(name, make):
+    """The clips of that name in the cache, made where they are not there; a broken file is made again."""
+    path = cache_folder() / "rendered" / f"{name}.npz"
+    with contextlib.suppress(FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
         with np.load(path, allow_pickle=False) as arrays:
-            samples, ends, speakers, texts = (arrays[name] for name in ("samples", "ends", "speakers", "texts"))
+            samples, ends, *columns = (arrays[key] for key in ("samples", "ends", "speakers", "texts", "splits"))
         pieces = np.split(samples, ends[:-1])
         return [
-            Clip(piece, f"{split}_{i}", "rendered", str(speaker), str(text), split)
-            for i, (piece, speaker, text) in enumerate(zip(pieces, speakers, texts))
+            Clip(piece, f"{name}_{i}", "rendered", *map(str, column)) for i, (piece, *column) in enumerate(zip(pieces, *columns))
         ]
-    voices = [voice for voice in VARIANTS if bundle.split_of(voice) == split]
-    draw, clips, length = Stream(7000 + seed, 0), [], 0
-    with tqdm(total=round(hours_wanted * 60), unit="min", desc=f"rendering {split} speech", leave=False) as bar:
-        while length < hours_wanted * 3600 * 16000:
-            manner = Manner(draw.choice(ACCENTS), 120 + draw.integer(110), 20 + draw.integer(60), 20 + draw.integer(75))
-            voice, text = draw.choice(voices), sentence(draw)
-            samples = to_int16(0.7 * speak(text, voice, manner))
-            clips.append(Clip(samples, f"{split}_{len(clips)}", "rendered", voice, text, split))
-            length += len(samples)
-            bar.update(round(length / 16000 / 60) - bar.n)
+    clips = list(make())
     with replacing(path) as temporary:
         np.savez(
             temporary,
@@ -304,8 +377,9 @@ def rendered(split, hours_wanted, seed):
             ends=np.cumsum([len(c.samples) for c in clips]),
             speakers=np.array([c.speaker for c in clips]),
             texts=np.array([c.text for c in clips]),
+            splits=np.array([c.split for c in clips]),
         )
-    return clips
+    return [dataclasses.replace(clip, name=f"{name}_{i}") for i, clip in enumerate(clips)]
 
 
 def hours(clips):

@@ -6,16 +6,16 @@ on every machine, so a training can go on from any step.
 """
 
 import dataclasses
-import math
 
 import numpy as np
 
 from apps.data.audio import active_speech_level, speech_span
-from apps.trigger_word.sound import RATE, reverberate
+from apps.trigger_word.sound import RATE, clip_peaks, code, equalise, reverberate
 from tflite.runtime.randomness import Stream
 
 HOLD_S = 0.3  # how long after a word's end the label is 1
-SHIFT = 160  # samples of a feature frame
+LEVELS_DB = (-50.0, -14.0)  # active speech level of a scene, dBov
+SNR_DB = (-5.0, 28.0)
 DOUBT_S = 0.12  # before the word's end and after the hold, frames that count neither way
 
 
@@ -24,26 +24,31 @@ class Ingredients:
     """What scenes are made of.
 
     words: for each word, a list of int16 recordings. negatives: int16 arrays of speech without the words.
-    noises: float32 arrays of peak 1. rooms: impulse responses, float32.
+    noises: float32 arrays of peak 1. rooms: impulse responses, float32. near: int16 recordings of what sounds like the words.
     """
 
     words: list
     negatives: list
     noises: list
     rooms: list
+    near: list = ()
 
 
 class Scenes:
-    """scene(index) -> (samples (n,) float32, labels (scores, words) float32, weights (scores,) float32).
+    """scene(index) -> (samples (n,) float32, labels (scores, words) float32: 1, 0, or -1 where a score counts neither way).
 
-    seconds: length of a scene. score_s: time from one score to the next. positive_share: how often a word is placed
-    rather than other speech. clean: the share of scenes without reverberation, noise or codec.
+    seconds: length of a scene, cut to whole scores. score_s: time from one score to the next. positive_share: how often a word is placed
+    rather than other speech, part_share: how often a part of one, near_share: what sounds like one. clean: the share of scenes without reverberation, noise or codec.
     """
 
-    def __init__(self, ingredients, seed, seconds, score_s, positive_share=0.35, clean=0.15):
+    def __init__(self, ingredients, seed, seconds, score_s, positive_share=0.35, part_share=0.1, near_share=0.0, clean=0.15):
         self.ingredients, self.seed, self.score_s = ingredients, seed, score_s
-        self.length, self.scores = int(seconds * RATE), math.ceil(int(seconds * RATE) // SHIFT / round(score_s * RATE / SHIFT))
-        self.positive_share, self.clean = positive_share, clean
+        stride = round(score_s * RATE)
+        self.scores = max(1, int(seconds * RATE) // stride)
+        self.length = self.scores * stride
+        self.positive_share, self.part_share, self.clean = positive_share, part_share, clean
+        self.near_share = near_share if ingredients.near else 0.0
+        self._near = [self._level(clip) for clip in ingredients.near]
         self._words = [[self._level(self._cut(clip)) for clip in clips] for clips in ingredients.words]
         self._negatives = ingredients.negatives
         ends = np.cumsum([len(clip) for clip in ingredients.negatives])
@@ -55,9 +60,11 @@ class Scenes:
         speech, spans = self._place(draw)
         if not draw.chance(self.clean):
             speech = self._disturb(draw, speech)
-        peak = 10 ** (draw.uniform(-30.0, -1.0) / 20)
-        samples = np.clip(speech * (peak / (np.abs(speech).max() + 1e-6)), -1.0, 1.0)
-        return samples.astype(np.float32), *self._label(spans)
+        # speech was put at 0 dB
+        samples = speech * np.float32(10 ** (draw.uniform(*LEVELS_DB) / 20))
+        if draw.chance(0.05):
+            samples = clip_peaks(draw, samples)
+        return np.clip(samples, -1.0, 1.0).astype(np.float32), self._label(spans)
 
     @staticmethod
     def _cut(clip):
@@ -79,8 +86,10 @@ class Scenes:
             word = draw.integer(len(self._words))
             if kind < self.positive_share:
                 item, is_word = draw.choice(self._words[word]), True
-            elif kind < self.positive_share + 0.1:
+            elif kind < self.positive_share + self.part_share:
                 item, is_word = self._part(draw, draw.choice(self._words[word])), False
+            elif kind < self.positive_share + self.part_share + self.near_share:
+                item, is_word = draw.choice(self._near), False
             else:
                 item, is_word = self._other_speech(draw), False
             item = self._respeak(draw, item)
@@ -114,7 +123,7 @@ class Scenes:
     @staticmethod
     def _respeak(draw, samples):
         """Faster or slower (pitch and all), a little louder or softer, with soft edges."""
-        factor, gain = draw.uniform(0.78, 1.28), 10 ** (draw.uniform(-4.0, 4.0) / 20)
+        factor, gain = draw.uniform(0.8, 1.22), 10 ** (draw.uniform(-4.0, 4.0) / 20)
         positions = np.arange(0, len(samples) - 1, factor)
         changed = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32) * np.float32(gain)
         edge = min(80, len(changed) // 2)
@@ -127,15 +136,19 @@ class Scenes:
     def _disturb(self, draw, speech):
         if draw.chance(0.5):
             speech = reverberate(speech, draw.choice(self.ingredients.rooms))
-        if draw.chance(0.3):
+        if draw.chance(0.4):
             speech = equalise(draw, speech)
-        if draw.chance(0.8):
+        for chance in (0.85, 0.15):
+            if not draw.chance(chance):
+                continue
             noise = draw.choice(self.ingredients.noises)
             offset = draw.integer(len(noise))
             repeats = -(-(offset + len(speech)) // len(noise))
             noise = np.tile(noise, repeats)[offset : offset + len(speech)]
             power = np.sqrt(np.mean(noise**2)) + 1e-9
-            speech = speech + noise * np.float32(10 ** (-draw.uniform(-2.0, 30.0) / 20) / power)
+            speech = speech + noise * np.float32(10 ** (-draw.uniform(*SNR_DB) / 20) / power)
+        if draw.chance(0.5):
+            speech = speech + draw.normal(len(speech)) * np.float32(10 ** (-draw.uniform(30.0, 60.0) / 20))
         if draw.chance(0.3):
             speech = code(draw, speech)
         return speech
@@ -143,34 +156,9 @@ class Scenes:
     def _label(self, spans):
         times = (np.arange(self.scores) + 1) * self.score_s
         labels = np.zeros((self.scores, len(self._words)), np.float32)
-        weights = np.ones(self.scores, np.float32)
         for _, end in spans:
             doubt = (times >= end - DOUBT_S) & (times < end + HOLD_S + DOUBT_S)
-            weights[doubt & ~((times >= end) & (times < end + HOLD_S))] = 0
+            labels[doubt & ~((times >= end) & (times < end + HOLD_S))] = -1
         for word, end in spans:
             labels[(times >= end) & (times < end + HOLD_S), word] = 1
-        return labels, weights
-
-
-def equalise(draw, samples):
-    """A tilt and a bump over the spectrum, as a small loudspeaker or microphone has."""
-    spectrum = np.fft.rfft(samples)
-    frequency = np.linspace(0.0, 1.0, len(spectrum))
-    tilt, bump, centre, width = draw.uniform(-9, 9), draw.uniform(-9, 9), draw.uniform(0.05, 0.8), draw.uniform(0.05, 0.3)
-    gain_db = tilt * (frequency - 0.3) + bump * np.exp(-(((frequency - centre) / width) ** 2))
-    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
-
-
-def code(draw, samples):
-    """What a codec leaves: a band limit, logarithmic quantisation to 5 to 8 bits (ITU-T G.711's law), or both."""
-    scale = np.abs(samples).max() + 1e-9
-    if draw.chance(0.6):
-        spectrum = np.fft.rfft(samples)
-        spectrum[int(draw.uniform(0.42, 0.95) * len(spectrum)) :] = 0
-        samples = np.fft.irfft(spectrum, len(samples))
-    if draw.chance(0.5):
-        levels = 2 ** (4 + draw.integer(4))
-        compressed = np.sign(samples) * np.log1p(255 * np.minimum(np.abs(samples) / scale, 1.0)) / np.log(256)
-        quantised = np.round(compressed * levels) / levels
-        samples = np.sign(quantised) * (256 ** np.abs(quantised) - 1) / 255 * scale
-    return np.asarray(samples, np.float32)
+        return labels

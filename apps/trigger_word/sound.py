@@ -1,9 +1,16 @@
-"""Generated backgrounds and rooms: coloured noise, hum, chords, babble, reverberation. All from a counter-based seed."""
+"""What stands between a voice and a microphone: rooms, noise, music, babble, equalisers, codecs. All from a counter-based seed.
+
+Generated ones always; where the set noise_music_ir is within reach, recorded noise and measured rooms too.
+"""
 
 import numpy as np
 from scipy.signal import fftconvolve
 
+from apps.data.sources import available
+from apps.data.speech import read_set
+
 RATE = 16000
+ECHOES = 12  # reflections of a made-up room; more take long and are faint
 
 
 def coloured_noise(draw, seconds):
@@ -40,9 +47,9 @@ def chords(draw, seconds):
     return _peak(samples)
 
 
-def babble(draw, clips, seconds, voices=6):
-    """Several voices at once, cut from clips of int16 speech."""
-    count = int(seconds * RATE)
+def babble(draw, clips, seconds):
+    """Two to eight voices at once, cut from clips of int16 speech."""
+    count, voices = int(seconds * RATE), 2 + draw.integer(7)
     samples = np.zeros(count)
     for _ in range(voices):
         position = 0
@@ -55,25 +62,91 @@ def babble(draw, clips, seconds, voices=6):
 
 def backgrounds(draw, speech, count, seconds=12.0):
     """`count` generated backgrounds, kinds in turn: (n,) float32 of peak 1. speech: int16 arrays for the babble."""
-    kinds = (coloured_noise, hum, chords, coloured_noise, lambda d, s: babble(d, speech, s))
+
+    def voices(draw, seconds):
+        return babble(draw, speech, seconds)
+
+    kinds = (coloured_noise, voices, chords, voices, hum)
     return [kinds[index % len(kinds)](draw, seconds) for index in range(count)]
 
 
 def room(draw):
-    """The impulse response of a made-up room, (n,) float32: a direct sound of 1 and an exponentially decaying tail."""
-    decay_s = draw.uniform(0.08, 0.6)
-    count = int(decay_s * RATE)
-    tail = draw.normal(count) * 10 ** (-3 * np.arange(count) / count)
-    delay = int(draw.uniform(0.001, 0.012) * RATE)
-    tail[:delay] = 0
-    tail *= 10 ** (-draw.uniform(-3.0, 12.0) / 20) / np.sqrt(np.sum(tail**2) + 1e-12)
-    tail[0] = 1.0
-    return tail.astype(np.float32)
+    """The impulse response of a made-up room from its direct sound on, (n,) float32, which is 1.
+
+    A shoebox by the image source method (Allen & Berkley 1979), from a furnished closet to a bare hall.
+    """
+    import pyroomacoustics
+
+    size = [draw.uniform(2.0, 9.0), draw.uniform(2.0, 6.0), draw.uniform(2.1, 3.5)]
+    places = [[draw.uniform(0.2, side - 0.2) for side in size] for _ in range(2)]
+    absorption, order = pyroomacoustics.inverse_sabine(draw.uniform(0.12, 0.7), size)
+    box = pyroomacoustics.ShoeBox(
+        size, fs=RATE, materials=pyroomacoustics.Material(min(absorption, 0.95)), max_order=min(order, ECHOES)
+    )
+    box.add_source(places[0])
+    box.add_microphone(places[1])
+    box.compute_rir()
+    return direct_first(box.rir[0][0])
+
+
+def direct_first(response):
+    """An impulse response from its loudest sample on, scaled to 1 there, at most a second long, (n,) float32."""
+    response = np.asarray(response, np.float64)
+    start = int(np.abs(response).argmax())
+    return (response[start : start + RATE] / response[start]).astype(np.float32)
 
 
 def reverberate(samples, response):
     """The samples as heard in a room, as long as before, (n,) float32."""
     return fftconvolve(samples, response)[: len(samples)].astype(np.float32)
+
+
+def equalise(draw, samples):
+    """A tilt and a bump over the spectrum, as a small loudspeaker or microphone has."""
+    spectrum = np.fft.rfft(samples)
+    frequency = np.linspace(0.0, 1.0, len(spectrum))
+    tilt, bump, centre, width = draw.uniform(-9, 9), draw.uniform(-9, 9), draw.uniform(0.05, 0.8), draw.uniform(0.05, 0.3)
+    gain_db = tilt * (frequency - 0.3) + bump * np.exp(-(((frequency - centre) / width) ** 2))
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
+
+
+def code(draw, samples):
+    """What a codec leaves: a band limit, logarithmic quantisation to 5 to 8 bits (ITU-T G.711's law), or both."""
+    scale = np.abs(samples).max() + 1e-9
+    if draw.chance(0.6):
+        spectrum = np.fft.rfft(samples)
+        spectrum[int(draw.uniform(0.42, 0.95) * len(spectrum)) :] = 0
+        samples = np.fft.irfft(spectrum, len(samples))
+    if draw.chance(0.5):
+        levels = 2 ** (4 + draw.integer(4))
+        compressed = np.sign(samples) * np.log1p(255 * np.minimum(np.abs(samples) / scale, 1.0)) / np.log(256)
+        quantised = np.round(compressed * levels) / levels
+        samples = np.sign(quantised) * (256 ** np.abs(quantised) - 1) / 255 * scale
+    return np.asarray(samples, np.float32)
+
+
+def clip_peaks(draw, samples):
+    """Cuts the loudest 0.1 to 3% of samples off, as an overdriven microphone does."""
+    most = np.quantile(np.abs(samples), draw.uniform(0.97, 0.999)) + 1e-6
+    return np.clip(samples, -most, most)
+
+
+def recorded():
+    """({split: backgrounds}, {split: rooms}) of people's recordings; empty lists where the set is not within reach.
+
+    Each recording stands in one split; tests hear noise, music and rooms that no training heard.
+    """
+    noises, rooms = ({split: [] for split in ("train", "val", "test")} for _ in range(2))
+    if available("noise_music_ir"):
+        places = ("train", "train", "val", "test", "test")
+        sounds = {True: [], False: []}
+        for clip in sorted(read_set("noise_music_ir"), key=lambda clip: clip.name):
+            sounds["impulse_responses/" in clip.name].append(clip.samples.astype(np.float32) / 32768)
+        for index, samples in enumerate(sounds[False]):
+            noises[places[index % 5]].append(_peak(samples))
+        for index, samples in enumerate(sounds[True]):
+            rooms[places[index % 5]].append(direct_first(samples))
+    return noises, rooms
 
 
 def _peak(samples):

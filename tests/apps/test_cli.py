@@ -17,7 +17,7 @@ from apps.tasks import TASKS
 from apps.verbs import VERBS
 from tests.apps.test_recordings import folder_of, word
 from tflite.runtime import Detector
-from zoo.layers.audio import MelFrontEnd
+from zoo.layers.audio import MelFrontEnd, speech_embedding_front_end
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = [
@@ -248,9 +248,9 @@ def test_an_interrupt_says_how_to_go_on(tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("step_*"))
 
 
-@pytest.fixture(scope="session")
-def heard(tmp_path_factory):
-    """A run folder of a tiny detector, made by the command from a folder of recordings and one of other speech."""
+@pytest.fixture(scope="session", params=["standard", "scratch"])
+def heard(request, tmp_path_factory):
+    """A run folder of a tiny detector of each size, made by the command from a folder of recordings and one of other speech."""
     folder = tmp_path_factory.mktemp("heard")
     folder_of(folder / "hello", 8)
     folder_of(folder / "speech", 8, names="other_{:03d}")
@@ -266,7 +266,20 @@ def heard(tmp_path_factory):
         "--channels",
         "8",
     ]
-    options += ["--blocks", "1", "--batch-size", "2", "--scene-s", "2", "--output", folder / "run"]
+    options += [
+        "--size",
+        request.param,
+        "--scenes",
+        "16",
+        "--blocks",
+        "1",
+        "--batch-size",
+        "2",
+        "--scene-s",
+        "2",
+        "--output",
+        folder / "run",
+    ]
     assert main(["trigger-word", "train", *map(str, options)]) == 0
     return folder
 
@@ -292,7 +305,8 @@ def test_a_run_that_is_exported_again_keeps_its_threshold_and_its_scores(heard):
 def test_a_preset_scores_as_its_device_folder_does(heard, tmp_path):
     assert main(["trigger-word", "preset", "--run", str(heard / "run"), "--output", str(tmp_path / "hello")]) == 0
     _, scores = Detector(tmp_path / "hello" / "device").scores(word())
-    frames = MelFrontEnd()(word()[None])
+    layer = speech_embedding_front_end() if (heard / "run" / "device" / "ENCODER.md").is_file() else MelFrontEnd()
+    frames = layer(word()[None])
     np.testing.assert_allclose(np.asarray(zoo.load(tmp_path / "hello")(frames)["score"])[0][: len(scores)], scores, atol=1e-4)
 
 

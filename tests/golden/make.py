@@ -10,7 +10,7 @@ import zoo
 from tests.conftest import make_tone_detector, tones
 from tests.zoo.test_registry import save_example
 from tflite.runtime import Detector
-from zoo.layers.audio import MelFrontEnd
+from zoo.layers.audio import MelFrontEnd, speech_embedding_front_end
 
 HERE = Path(__file__).parent
 TOKENS = np.array([[1, 2, 3, 4, 5, 6]])
@@ -22,10 +22,16 @@ def samples():
     return np.where(n // 2000 % 4 == 3, 0, (n * n // 97) % 20011 - 10005).astype(np.int16)
 
 
+def front_ends():
+    """A front end of each compression."""
+    return {"log": MelFrontEnd(compression="log"), "pcen": MelFrontEnd(), "log10": speech_embedding_front_end()}
+
+
 def main():
     heard = samples().astype(np.float32) / 32768
-    features = {c: np.asarray(MelFrontEnd(compression=c)(heard[None]))[0].round(5).tolist() for c in ("log", "pcen")}
-    definitions = {c: MelFrontEnd(compression=c).manifest() for c in ("log", "pcen")}
+    layers = front_ends()
+    features = {c: np.asarray(layer(heard[None]))[0].round(5).tolist() for c, layer in layers.items()}
+    definitions = {c: layer.manifest() for c, layer in layers.items()}
     (HERE / "front_end.json").write_text(json.dumps({"definitions": definitions, "features": features}) + "\n")
     for name in ("device_v1", "preset_v1"):
         shutil.rmtree(HERE / name, ignore_errors=True)

@@ -31,7 +31,7 @@ def manifest_of(step, states):
 def test_every_streaming_model_says_the_same_as_a_file(name):
     model, x = example(name, batch=1, time=160)
     (key,), (tensor,) = model.output.keys(), model.inputs
-    size = 1 if x.dtype == np.int32 else 4
+    size = 1 if x.dtype == np.int32 else 8
     step, states = to_step_model(model, size)
     inputs, streamed = record_steps(step, states, x[0], key)
     whole = np.asarray(model(x)[key])[0]

@@ -18,12 +18,12 @@ _built = {}
 
 @pytest.mark.parametrize("name", STREAMING)
 @settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), time=st.integers(4, 40))
+@given(seed=st.integers(0, 2**32 - 1), time=st.integers(3, 20))
 def test_every_streaming_model_streams_in_any_chunking(name, seed, time):
     if name not in _built:
         _built[name] = example(name)[0]
-    _, x = example(name, batch=1, time=time * 4, seed=seed)
-    assert_streams_as_a_whole(_built[name], x, [4, 8, 12], seed)
+    _, x = example(name, batch=1, time=time * 8, seed=seed)
+    assert_streams_as_a_whole(_built[name], x, [8, 16, 24], seed)
 
 
 def test_the_course_model_streams_with_causal_padding():
@@ -69,12 +69,32 @@ def test_dilated_stacked_nested_and_elementwise_parts_stream():
         ),
         (keras.layers.LayerNormalization(axis=1, name="norm"), "'norm' .* its axis is"),
         (keras.layers.GlobalAveragePooling1D(name="pool"), "'pool' .GlobalAveragePooling1D. cannot stream"),
+        (keras.layers.Reshape((-1, 8), name="pairs"), "'pairs' .Reshape. cannot stream: it makes .* of frames of shape"),
     ],
 )
 def test_a_layer_that_cannot_stream_is_named(layer, reason):
     with pytest.raises(InputError, match=reason):
         shape = (8, 4) if "norm" in layer.name else (None, 4)
         to_step_model(sequential_model(layer, shape=shape), 4)
+
+
+@pytest.mark.parametrize(
+    ("pool", "options", "reason"),
+    [
+        ((3, 1), {}, "its stride is 3, which does not divide a step of 4"),
+        ((2, 1), {"strides": 1}, "its windows overlap or are padded"),
+        ((2, 1), {"padding": "same"}, "its windows overlap or are padded"),
+    ],
+)
+def test_poolings_stream_where_steps_hold_whole_windows(pool, options, reason):
+    def pooled(layer):
+        frames = keras.Input((None, 3, 2), name="frames")
+        return keras.Model(frames, {"score": layer(frames)})
+
+    with pytest.raises(InputError, match=reason):
+        to_step_model(pooled(keras.layers.MaxPooling2D(pool, **options)), 4)
+    x = np.random.default_rng(0).normal(size=(1, 24, 3, 2)).astype("float32")
+    assert_streams_as_a_whole(pooled(keras.layers.MaxPooling2D((2, 3))), x, [2, 4, 6])
 
 
 def test_a_layer_used_twice_is_refused():

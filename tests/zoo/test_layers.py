@@ -9,8 +9,8 @@ from tests.oracles import audio, recurrent
 from tests.zoo.streams import assert_streams_as_a_whole
 from tflite.runtime import FrontEnd
 from zoo.errors import InputError
-from zoo.layers.audio import MelFrontEnd, Spectrogram
-from zoo.layers.temporal import CausalDepthwiseConv1D
+from zoo.layers.audio import MelFrontEnd, Spectrogram, speech_embedding_front_end
+from zoo.layers.temporal import CausalConv2D, CausalDepthwiseConv1D
 
 RANDOM = np.random.default_rng(7)
 BATCH, TIME, INPUTS, UNITS = 3, 6, 4, 5
@@ -66,6 +66,39 @@ def speech_like(count=9000):
     return (random.normal(size=count) * 0.1 * (np.sin(np.arange(count) / 900) ** 2 + 1e-3)).astype("float32")
 
 
+def test_the_encoders_front_end_is_its_definition_and_the_device_computes_the_same():
+    layer, samples = speech_embedding_front_end(), speech_like()
+    definition = layer.manifest()
+    edges = np.array(definition["edges_hz"])
+    energies = audio.mel_power(samples, 400, 160, 512, edges, 16000)
+    gains = 2.0**30 * 2.0 / (edges[2:] - edges[:-2])
+    expected = np.log10(gains * energies + 0.4) + 2.0
+    found = np.asarray(layer(samples[None]))[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=2e-4)
+    np.testing.assert_allclose(FrontEnd(definition, 16000).push(samples), found, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(edges[[0, 1, -1]], [60.0, 127.7125, 3800.0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 3), (3, 1), (1, 1), (2, 2)])
+def test_the_causal_convolution_over_time_and_bands_is_its_definition_and_streams(kernel):
+    inputs = np.random.default_rng(0).normal(size=(1, 20, 5, 2)).astype("float32")
+    layer = CausalConv2D(3, kernel)
+    frames = keras.Input((None, 5, 2), name="frames")
+    model = keras.Model(frames, {"score": layer(frames)})
+    time, bands = kernel
+    padded = np.pad(inputs[0], ((time - 1, 0), ((bands - 1) // 2, bands - 1 - (bands - 1) // 2), (0, 0)))
+    weights, bias = layer.get_weights()
+    expected = [[np.tensordot(padded[t : t + time, b : b + bands], weights, 3) + bias for b in range(5)] for t in range(20)]
+    np.testing.assert_allclose(np.asarray(layer(inputs))[0], expected, atol=1e-5)
+    assert_streams_as_a_whole(model, inputs, [1, 2, 5])
+
+
+@pytest.mark.parametrize("options", [{"strides": 2}, {"dilation_rate": 2}, {"data_format": "channels_first"}])
+def test_a_causal_convolution_with_strides_or_other_axes_is_refused(options):
+    with pytest.raises(InputError, match="`strides`, `dilation_rate`, `data_format` are"):
+        CausalConv2D(3, (3, 3), **options)
+
+
 @pytest.mark.parametrize("compression", ["log", "pcen"])
 def test_the_front_end_is_its_definition_and_the_device_computes_the_same(compression):
     layer, samples = MelFrontEnd(compression=compression, bands=12), speech_like()
@@ -119,7 +152,7 @@ def test_front_end_and_network_stream_together_from_samples(compression):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"compression": "root"}, "`compression` is 'root'; expected 'log' or 'pcen'"),
+        ({"compression": "root"}, "`compression` is 'root'; expected 'log', 'log10' or 'pcen'"),
         ({"window": 600}, "`shift`, `window`, `fft` are 160, 600, 512"),
         ({"high_hz": 9000}, "`low_hz`, `high_hz` are 60.0, 9000"),
     ],

@@ -27,7 +27,7 @@ def test_the_table_shows_both_tasks():
         (lambda: zoo.build("tcn_trigger_word", channels=0), "`channels` is 0; expected an integer of at least 1"),
         (lambda: zoo.build("course_trigger_word", padding="same"), "`padding` is 'same'; expected 'valid'"),
         (lambda: zoo.build("gru_language_model", units=0), "`units` is 0; expected an integer of at least 1"),
-        (lambda: zoo.list_models("dancing"), "`task` is 'dancing'; expected one of language_model, trigger_word"),
+        (lambda: zoo.list_models("dancing"), "`task` is 'dancing'; expected one of language_model, speech_encoder, trigger_word"),
         (lambda: zoo.load("nothing_there"), "expected a shipped preset or a preset folder"),
     ],
 )

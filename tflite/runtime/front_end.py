@@ -49,8 +49,10 @@ class FrontEnd:
         self.compression, self.constants = parameters["compression"], parameters[parameters["compression"]]
         self._taper = hann(self.window).astype(np.float32)
         self._bank = mel_filter_bank(parameters["edges_hz"], self.fft, sample_rate).astype(np.float32)
-        if self.compression not in ("log", "pcen"):
-            raise InputError(f"the manifest's compression is {self.compression!r}; expected 'log' or 'pcen'.")
+        if self.compression not in ("log", "log10", "pcen"):
+            raise InputError(f"the manifest's compression is {self.compression!r}; expected 'log', 'log10' or 'pcen'.")
+        if self.compression == "log10":
+            self._gains = np.asarray(self.constants["gains"], np.float32)
         if self.compression == "pcen":
             matrix, decay = smoothing_matrix(_BLOCK, self.constants["smoothing"])
             self._matrix, self._decay = matrix.astype(np.float32), decay.astype(np.float32)
@@ -78,6 +80,8 @@ class FrontEnd:
         energies = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ self._bank
         if self.compression == "log":
             return np.log(energies + np.float32(self.constants["floor"]))
+        if self.compression == "log10":
+            return np.log10(energies * self._gains + np.float32(self.constants["floor"])) + np.float32(self.constants["offset"])
         return self._pcen(energies)
 
     def _pcen(self, energies):

@@ -122,6 +122,8 @@ def _contradiction(manifest):
     edges = front_end["edges_hz"]
     if front_end["compression"] not in front_end:
         return f"front_end lacks the constants of its compression {front_end['compression']!r}"
+    if front_end["compression"] == "log10" and len(front_end["log10"]["gains"]) != len(edges) - 2:
+        return f"front_end.log10 has {len(front_end['log10']['gains'])} gains for {len(edges) - 2} bands"
     if any(low >= high for low, high in zip(edges, edges[1:])):
         return "front_end.edges_hz does not rise"
     if front_end["fft"] < front_end["window"]:

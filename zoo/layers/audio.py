@@ -15,6 +15,14 @@ def mel_edges_hz(bands, low_hz, high_hz):
     return 700.0 * (10.0 ** (np.linspace(low, high, bands + 2) / 2595.0) - 1.0)
 
 
+def slaney_edges_hz(bands, low_hz, high_hz):
+    """bands + 2 frequencies, evenly spaced on Slaney's mel scale (Auditory Toolbox 1998): linear to 1 kHz, logarithmic above."""
+    step = np.log(6.4) / 27.0
+    low, high = (f * 3.0 / 200.0 if f < 1000.0 else 15.0 + np.log(f / 1000.0) / step for f in (low_hz, high_hz))
+    mels = np.linspace(low, high, bands + 2)
+    return np.where(mels < 15.0, mels * 200.0 / 3.0, 1000.0 * np.exp(step * (mels - 15.0)))
+
+
 def mel_filter_bank(edges_hz, fft, sample_rate):
     """Triangles of height 1 over the FFT's bins, (fft // 2 + 1, bands) float64."""
     bins = np.arange(fft // 2 + 1)[:, None] * (sample_rate / fft)
@@ -29,7 +37,8 @@ class MelFrontEnd(keras.layers.Layer):
 
     samples: (batch, samples) float32 in [-1, 1]. Returns (batch, samples // shift, bands) float32.
     Frame t ends with sample (t + 1) * shift - 1; zeros precede the stream. The window is Hann (periodic).
-    compression: 'log': ln(energy + log_floor); 'pcen': per-channel energy normalisation with fixed constants
+    compression: 'log': ln(energy + log_floor); 'log10': log10(gain * energy + log_floor) + log_offset with a gain for each band
+    of log_gain / its area in Hz; 'pcen': per-channel energy normalisation with fixed constants
     (Wang et al. 2017, arXiv:1607.05666), whose running average starts at `pcen_initial`.
     """
 
@@ -43,7 +52,10 @@ class MelFrontEnd(keras.layers.Layer):
         low_hz=60.0,
         high_hz=7600.0,
         compression="pcen",
+        mel_scale="oshaughnessy",
         log_floor=1e-6,
+        log_gain=1.0,
+        log_offset=0.0,
         pcen_smoothing=0.025,
         pcen_gain=0.98,
         pcen_bias=2.0,
@@ -53,8 +65,10 @@ class MelFrontEnd(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
-        if compression not in ("log", "pcen"):
-            raise InputError(f"`compression` is {compression!r}; expected 'log' or 'pcen'.")
+        if compression not in ("log", "log10", "pcen"):
+            raise InputError(f"`compression` is {compression!r}; expected 'log', 'log10' or 'pcen'.")
+        if mel_scale not in ("oshaughnessy", "slaney"):
+            raise InputError(f"`mel_scale` is {mel_scale!r}; expected 'oshaughnessy' or 'slaney'.")
         if not shift <= window <= fft:
             raise InputError(f"`shift`, `window`, `fft` are {shift}, {window}, {fft}; expected them to rise.")
         if not 0 <= low_hz < high_hz <= sample_rate / 2:
@@ -68,7 +82,10 @@ class MelFrontEnd(keras.layers.Layer):
             "low_hz": low_hz,
             "high_hz": high_hz,
             "compression": compression,
+            "mel_scale": mel_scale,
             "log_floor": log_floor,
+            "log_gain": log_gain,
+            "log_offset": log_offset,
             "pcen_smoothing": pcen_smoothing,
             "pcen_gain": pcen_gain,
             "pcen_bias": pcen_bias,
@@ -76,7 +93,9 @@ class MelFrontEnd(keras.layers.Layer):
             "pcen_floor": pcen_floor,
             "pcen_initial": pcen_initial,
         }
-        self.edges_hz = mel_edges_hz(bands, low_hz, high_hz)
+        edges = mel_edges_hz if mel_scale == "oshaughnessy" else slaney_edges_hz
+        self.edges_hz = edges(bands, low_hz, high_hz)
+        self._gains = log_gain * 2.0 / (self.edges_hz[2:] - self.edges_hz[:-2])
         self._taper = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window)).astype("float32")
         self._bank = mel_filter_bank(self.edges_hz, fft, sample_rate).astype("float32")
 
@@ -86,11 +105,11 @@ class MelFrontEnd(keras.layers.Layer):
     def manifest(self):
         """The device manifest's `front_end`: all that another implementation needs."""
         o = self.options
-        constants = (
-            {"floor": o["log_floor"]}
-            if o["compression"] == "log"
-            else {key: o[f"pcen_{key}"] for key in ("smoothing", "gain", "bias", "power", "floor", "initial")}
-        )
+        constants = {
+            "log": {"floor": o["log_floor"]},
+            "log10": {"gains": self._gains.tolist(), "floor": o["log_floor"], "offset": o["log_offset"]},
+            "pcen": {key: o[f"pcen_{key}"] for key in ("smoothing", "gain", "bias", "power", "floor", "initial")},
+        }[o["compression"]]
         return {
             "window": o["window"],
             "shift": o["shift"],
@@ -135,6 +154,8 @@ class MelFrontEnd(keras.layers.Layer):
         energies = ops.matmul(ops.square(real) + ops.square(imaginary), self._bank)
         if o["compression"] == "log":
             return ops.log(energies + o["log_floor"]), None
+        if o["compression"] == "log10":
+            return ops.log10(energies * self._gains.astype("float32") + o["log_floor"]) + o["log_offset"], None
         averages = self._smooth(energies, average)
         gained = energies * ops.power(o["pcen_floor"] + averages, -o["pcen_gain"])
         frames = ops.power(gained + o["pcen_bias"], o["pcen_power"]) - o["pcen_bias"] ** o["pcen_power"]
@@ -159,6 +180,23 @@ class MelFrontEnd(keras.layers.Layer):
         fade = ((1.0 - s) ** np.arange(1, _BLOCK + 1)).astype("float32")
         averages = inside + carry[:, :, None] * fade[None, None, :, None]
         return ops.reshape(averages, (-1, blocks * _BLOCK, bands))[:, :time]
+
+
+def speech_embedding_front_end():
+    """The frames that `speech_embedding` was pretrained on: 32 bands from 60 to 3800 Hz, a frame every 10 ms.
+
+    Source: openWakeWord's melspectrogram model, divided by 10 and plus 2 as its authors do. The floor is what rounding to 16 bits
+    leaves, so that digital silence sounds like a very quiet room; theirs is 80 dB below the loudest of a call.
+    """
+    return MelFrontEnd(
+        bands=32,
+        high_hz=3800.0,
+        mel_scale="slaney",
+        compression="log10",
+        log_floor=0.4,
+        log_gain=2.0**30,
+        log_offset=2.0,
+    )
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -37,3 +37,47 @@ class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
         """One step: the next frames and the last kernel_size - 1 before them in, outputs and next states out."""
         joined = ops.concatenate([states[0], inputs], axis=1)
         return super().call(joined), [joined[:, joined.shape[1] - self.kernel_size[0] + 1 :]]
+
+
+@keras.saving.register_keras_serializable("zoo")
+class CausalConv2D(keras.layers.Conv2D):
+    """A convolution over time and frequency whose output at t depends on inputs up to t.
+
+    inputs: (batch, time, bands, channels). Returns (batch, time, bands, filters). kernel_size: (time, bands). Zeros precede the
+    stream; over frequency it pads evenly ('same'). Weights are as Conv2D's.
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, kernel_size, padding="valid", **kwargs)
+        if self.strides != (1, 1) or self.dilation_rate != (1, 1) or self.data_format != "channels_last":
+            raise InputError(
+                f"`strides`, `dilation_rate`, `data_format` are {self.strides}, {self.dilation_rate}, {self.data_format!r}; "
+                "expected 1, 1 and 'channels_last'."
+            )
+
+    def get_config(self):
+        config = super().get_config()
+        del config["padding"]
+        return config
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:3], self.filters)
+
+    def call(self, inputs):
+        return self._convolve(ops.pad(inputs, ((0, 0), (self.kernel_size[0] - 1, 0), (0, 0), (0, 0))))
+
+    def initial_state(self, input_shape):
+        """Buffers of the stream: (name, shape, initial value) each."""
+        history = self.kernel_size[0] - 1
+        return [("frames", (1, history, *input_shape[2:]), 0.0)] if history else []
+
+    def stream(self, inputs, states):
+        """One step: the next frames and those before them that the kernel still sees in, outputs and next states out."""
+        if not states:
+            return self._convolve(inputs), []
+        joined = ops.concatenate([states[0], inputs], axis=1)
+        return self._convolve(joined), [joined[:, joined.shape[1] - self.kernel_size[0] + 1 :]]
+
+    def _convolve(self, inputs):
+        bands = self.kernel_size[1] - 1
+        return super().call(ops.pad(inputs, ((0, 0), (0, 0), (bands // 2, bands - bands // 2), (0, 0))) if bands else inputs)

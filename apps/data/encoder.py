@@ -1,0 +1,69 @@
+"""The weights of the pretrained speech encoder: found, checked and put into the zoo's model.
+
+speech_embedding/1 by Google (Lin et al. 2020, arXiv:2002.01322; Apache-2.0) comes as a TFLite file inside the package
+pyopen-wakeword; nothing of that package is run.
+"""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import keras
+
+import zoo
+from tflite.weights import convolutions
+from zoo.errors import InputError
+from zoo.layers.temporal import CausalConv2D
+
+SHA256 = "c0aea21eb84a4ce90a08c870da41b7a7173b45269e6a3207c71d67c40f3a59d8"
+NOTICE = f"""# The speech encoder
+
+The first layers of this model are speech_embedding/1, Copyright Google LLC, licensed under the Apache License 2.0
+(https://www.apache.org/licenses/LICENSE-2.0): J. Lin, K. Kilgour, D. Roblek, M. Sharifi, "Training Keyword Spotters with Limited and
+Synthesized Speech Data", 2020, arXiv:2002.01322. Its weights are as published; they were read from the TFLite file that the package
+pyopen-wakeword 1.1.0 (Apache License 2.0) distributes, with the sha256 {SHA256}.
+"""
+
+
+def encoder_file(path=None):
+    """The encoder's TFLite file: `path`, or the installed package's. Raises InputError where there is none."""
+    if path is not None:
+        if not Path(path).is_file():
+            raise InputError(f"`encoder` is {path}, which is no file; expected pyopen-wakeword's models/embedding_model.tflite.")
+        return Path(path)
+    package = importlib.util.find_spec("pyopen_wakeword")
+    file = Path(package.origin).parent / "models" / "embedding_model.tflite" if package else None
+    if file is None or not file.is_file():
+        raise InputError(
+            "the pretrained encoder is not installed; run `pip install pyopen-wakeword==1.1.0`, or give --encoder FILE "
+            "(that package's models/embedding_model.tflite)."
+        )
+    return file
+
+
+def speech_embedding(path=None):
+    """`zoo.build("speech_embedding")` with the published weights, frozen; the file's checksum is compared first."""
+    file = encoder_file(path)
+    content = file.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise InputError(
+            f"{file} has the checksum {found[:12]}..., expected {SHA256[:12]}...: it is another file than pyopen-wakeword 1.1.0's "
+            "models/embedding_model.tflite."
+        )
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # whatever the head is trained in
+    try:
+        model = zoo.build("speech_embedding")
+    finally:
+        keras.config.set_dtype_policy(policy)
+    put(model, convolutions(content))
+    model.trainable = False
+    return model
+
+
+def put(model, weights):
+    """Puts (kernel, bias) pairs into the convolutions of a model that holds the encoder, in order."""
+    layers = [layer for layer in model.layers if isinstance(layer, CausalConv2D)]
+    for layer, pair in zip(layers, weights, strict=True):
+        layer.set_weights(list(pair))
