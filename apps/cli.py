@@ -69,7 +69,7 @@ def _run(arguments):
         raise InputError(f"{arguments[1]!r} is no verb of {task.name}; expected {_nearest(arguments[1], verbs)}.")
     options = _parse(task, verb, arguments[2:])
     quiet_tensorflow()
-    if arguments[1] in VERBS:
+    if verb is VERBS.get(arguments[1]):
         return verb.run(task, options) or 0
     return getattr(task.functions, verb.function)(options) or 0
 

@@ -19,6 +19,10 @@ class Config(TrainingConfig):
     """the word's spelling, to be said by rendered voices: alone, or beside --recordings to train on"""
     negatives: tuple[Path, ...] = ()
     """folders of speech without the word; none: the public sets within reach, or else rendered speech"""
+    false_accepts: Path | None = None
+    """folder of recordings at which an earlier detector fired falsely; trained on as often as near words"""
+    misses: Path | None = None
+    """folder of recordings of the word that an earlier detector missed; trained on beside the others"""
     words: tuple[str, ...] = ()
     """the words to detect; none: the phrase, or else computer"""
     near_words: bool = True
@@ -94,6 +98,44 @@ class Listen:
     """the model file to run"""
 
 
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measures a run on its test data again, or on a recording of yours with labelled times."""
+
+    run: Path
+    """run folder, as `train` makes it"""
+    stream: Path | None = None
+    """a recording of any length, in place of the test data"""
+    labels: Path | None = None
+    """CSV with the columns word, start, end (seconds): a row for each time that a word is said in it"""
+    precision: Literal["float", "int8"] = "float"
+    """the model file to run on the recording"""
+    output: Path | None = None
+    """JSON file for the recording's figures"""
+
+    def __post_init__(self):
+        if (self.stream is None) != (self.labels is None):
+            raise InputError("`stream` and `labels` go together; expected both, or neither for the run's own test data.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Improve:
+    """Trains a run's detector again with what it got wrong on a device, and shows what that bought."""
+
+    run: Path
+    """run folder of the detector that was in use"""
+    output: Path
+    """folder for the new run"""
+    false_accepts: Path | None = None
+    """folder of recordings at which it fired falsely, as the runtime's --save-events keeps them"""
+    misses: Path | None = None
+    """folder of recordings of the word that it missed; for several words a folder each inside"""
+
+    def __post_init__(self):
+        if self.false_accepts is None and self.misses is None:
+            raise InputError("neither `false_accepts` nor `misses` is given; expected a folder of recordings.")
+
+
 SEARCH = {
     "learning_rate": Range(3e-4, 6e-3, log=True),
     "channels": Choice((32, 48, 64, 96)),
@@ -108,5 +150,9 @@ TASK = Task(
     search=SEARCH,
     objective=("val_missed", "min"),
     package="apps.trigger_word",
-    verbs=(Verb("listen", Listen, "listen"),),
+    verbs=(
+        Verb("listen", Listen, "listen"),
+        Verb("evaluate", Evaluate, "evaluate_run"),
+        Verb("improve", Improve, "improve"),
+    ),
 )

@@ -9,12 +9,15 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import zoo
+from apps.config import read_json
 from apps.data.audio import read_audio, write_audio
 from apps.data.encoder import NOTICE as ENCODER_NOTICE
 from apps.fit import WarmupCosine
 from apps.run_folder import read_config, write_json
 from apps.task import Data
-from apps.trigger_word import device, evaluation, pictures
+from apps.train import evaluate_run as evaluate_test_data
+from apps.train import train as train_run
+from apps.trigger_word import device, evaluation, labelled, pictures
 from apps.trigger_word.bank import Bank
 from apps.trigger_word.calibration import calibrate, missed
 from apps.trigger_word.config import TASK
@@ -24,6 +27,7 @@ from apps.trigger_word.scenes import Ingredients, Scenes
 from apps.trigger_word.sound import backgrounds, recorded, room
 from tflite.runtime import Detector
 from tflite.runtime.randomness import Stream
+from zoo.errors import InputError
 from zoo.losses.detection import DetectionCrossentropy
 
 VALIDATION_SCENES = 96
@@ -81,7 +85,7 @@ def data_from(recordings, config):
             negatives,
             backgrounds(draw, negatives, 30 if split == "train" else 10) + 2 * noises[split],
             [room(draw) for _ in range(ROOMS)] + rooms[split],
-            near_words(config.words) if split == "train" and config.near_words else (),
+            _near(recordings, config) if split == "train" else (),
         )
     content = Content(recordings, ingredients, heard, config)
     held_out = Scenes(ingredients["val"], config.seed + 2, config.scene_s, heard.score_s, config.positive_share)
@@ -96,6 +100,13 @@ def data_from(recordings, config):
     validation = samples.batch(min(config.batch_size, 32)).map(lambda x, y: (heard.of_batch(x), {"score": y})).cache()
     train = _from_banks(content) if heard.encoder else _from_scenes(content)
     return Data(train, validation, content, _summary(recordings, config), measure)
+
+
+def _near(recordings, config):
+    """What is to be told apart from the words: rendered near words, and what an earlier detector took for them, as often."""
+    rendered = near_words(config.words) if config.near_words else []
+    false = [clip.samples for clip in recordings.false_accepts]
+    return rendered + false * max(1, len(rendered) // max(len(false), 1))
 
 
 def _reader(scenes, config):
@@ -344,6 +355,49 @@ def next_commands(folder, config):
         "python -m apps trigger-word train --recordings MY_WORD --words my_word --output run_mine",
         f"python -m tflite.runtime {folder}/device --microphone",
     ]
+
+
+def evaluate_run(options):
+    """Measures a run again, or its detector on a labelled recording."""
+    if options.stream is None:
+        evaluate_test_data(TASK, options.run)
+        return
+    read_config(options.run, TASK)
+    found = labelled.score(options.run / "device", options.stream, options.labels, options.precision)
+    if options.output:
+        write_json(options.output, found)
+    for line in labelled.lines(found):
+        tqdm.write(line)
+
+
+def improve(options):
+    """Trains again with what a detector got wrong; the test data stay the same."""
+    before = read_config(options.run, TASK)
+    changed = {name: getattr(options, name) for name in ("false_accepts", "misses") if getattr(options, name) is not None}
+    if options.output.resolve() == options.run.resolve():
+        raise InputError(f"`output` is {options.output}, the run itself; expected another folder, so that both can be compared.")
+    old = read_json(options.run / "metrics.json")
+    train_run(TASK, dataclasses.replace(before, **changed), options.output)
+    new = read_json(options.output / "metrics.json")
+    tqdm.write(f"\n{'on the test streams':32} {'before':>10} {'after':>10}")
+    for name, pick in _comparison(old):
+        tqdm.write(f"{name:32} {pick(old):>10} {pick(new):>10}")
+
+
+def _comparison(metrics):
+    """(name, how to read it off metrics) of the figures that show what a change bought."""
+
+    def cell(point, name):
+        return f"{100 * point['missed'][name]['rate']:.1f}%" if point else "not reached"
+
+    test = metrics["shipped"]["test"]
+    rows = [("shipped: false accepts an hour", lambda m: f"{m['shipped']['test']['false_accepts']['per_hour']:.2f}")]
+    for name in test["missed"]:
+        rows.append((f"shipped: missed, {name}", lambda m, name=name: cell(m["shipped"]["test"], name)))
+        rows.append(
+            (f"<= 1 an hour: missed, {name}", lambda m, name=name: cell(m["missed_at_false_accepts_per_hour"]["1"], name))
+        )
+    return rows
 
 
 def listen(options):

@@ -33,11 +33,15 @@ PUBLIC = ("librispeech_sample", "speechocean762_train", "negatives_small")
 
 @dataclasses.dataclass(frozen=True)
 class Recordings:
-    """words: {word: {split: [Clip]}}. negatives: {split: [Clip]}. sources: what the report says of them, (name, text) each."""
+    """words: {word: {split: [Clip]}}. negatives: {split: [Clip]}. sources: what the report says of them, (name, text) each.
+
+    false_accepts: clips that an earlier detector took for a word.
+    """
 
     words: dict
     negatives: dict
     sources: tuple
+    false_accepts: tuple = ()
 
 
 def gather(config):
@@ -72,7 +76,19 @@ def gather(config):
                 f"no recordings of {kind} are left for {' and '.join(empty)}; give more (--recordings, --negatives, "
                 "--rendered-hours), or mend the split in metadata.csv."
             )
-    return Recordings(_in_one_codec(words, negatives), negatives, (*sources, *more))
+    false = ()
+    if config.false_accepts is not None:
+        false = tuple(_negative(path) for path in find_recordings(config.false_accepts))
+        sources.append(("words", f"{config.false_accepts}: {len(false)} false accepts of an earlier detector, to train on"))
+    if config.misses is not None:
+        for word in config.words:
+            folder, paths = _find(config.misses, word, len(config.words) > 1)
+            missed = [_take(path, folder, word, {}) for path in paths]
+            words[word]["train"] = words[word]["train"] + missed
+            sources.append(
+                ("words", f"{config.misses}: {len(missed)} recordings of {word!r} that an earlier detector missed, to train on")
+            )
+    return Recordings(_in_one_codec(words, negatives), negatives, (*sources, *more), false)
 
 
 def _in_one_codec(words, negatives):
@@ -110,43 +126,46 @@ def read_words(folder, word, several, seed):
 
     A metadata.csv (path, and speaker or split) in the folder decides; else clips are drawn, and speakers are unknown.
     """
-    folder = Path(folder)
-    inner = folder / word
-    if several and not inner.is_dir():
-        raise InputError(f"{folder} has no folder {word!r}; expected one for each of the words.")
-    folder = inner if inner.is_dir() else folder
-    paths = find_recordings(folder)
+    folder, paths = _find(folder, word, several)
     if len(paths) < LEAST:
         raise InputError(
             f"{folder} has {len(paths)} recording{'s' * (len(paths) != 1)} of {word!r}; expected at least {LEAST}, better 100 by many "
             "people: some to train, some to choose the threshold, some to test. Record more."
         )
     notes = _metadata(folder, paths)
-    clips = []
-    for path in tqdm(paths, desc=f"reading {word}", leave=False):
-        samples = read_audio(path)
-        if len(samples) < SHORTEST_S * 16000:
-            raise InputError(
-                f"{path} is {1000 * len(samples) / 16000:.0f} ms long; expected a whole word. Record it again or remove it."
-            )
-        if np.abs(samples).max() < SILENCE:
-            raise InputError(f"{path} is silent (peak below -80 dB); record it again or remove it.")
-        if np.mean(np.abs(samples) > 0.999) > 0.01:
-            tqdm.write(
-                f"warning: {path} is clipped ({100 * np.mean(np.abs(samples) > 0.999):.0f}% of its samples are at full scale); record it with less gain"
-            )
-        note = notes.get(path.relative_to(folder).as_posix(), {})
-        clips.append(
-            Clip(
-                to_int16(samples),
-                str(path.relative_to(folder)),
-                str(folder),
-                note.get("speaker", ""),
-                word,
-                note.get("split", ""),
-            )
-        )
+    clips = [
+        _take(path, folder, word, notes.get(path.relative_to(folder).as_posix(), {}))
+        for path in tqdm(paths, desc=f"reading {word}", leave=False)
+    ]
     return split_clips(clips, seed), f"{word!r}: {len(clips)} recordings, {_how_split(clips)}"
+
+
+def _find(folder, word, several):
+    """(folder, recordings in it) of a word, whose folder may stand in the one that is named."""
+    folder = Path(folder)
+    inner = folder / word
+    if several and not inner.is_dir():
+        raise InputError(f"{folder} has no folder {word!r}; expected one for each of the words.")
+    folder = inner if inner.is_dir() else folder
+    return folder, find_recordings(folder)
+
+
+def _take(path, folder, word, note):
+    """A recording of a word, checked. note: its row of metadata.csv."""
+    samples = read_audio(path)
+    if len(samples) < SHORTEST_S * 16000:
+        raise InputError(
+            f"{path} is {1000 * len(samples) / 16000:.0f} ms long; expected a whole word. Record it again or remove it."
+        )
+    if np.abs(samples).max() < SILENCE:
+        raise InputError(f"{path} is silent (peak below -80 dB); record it again or remove it.")
+    full_scale = np.mean(np.abs(samples) > 0.999)
+    if full_scale > 0.01:
+        tqdm.write(
+            f"warning: {path} is clipped ({100 * full_scale:.0f}% of its samples are at full scale); record it with less gain"
+        )
+    name, speaker, split = path.relative_to(folder), note.get("speaker", ""), note.get("split", "")
+    return Clip(to_int16(samples), str(name), str(folder), speaker, word, split)
 
 
 def _metadata(folder, paths):

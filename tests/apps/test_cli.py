@@ -293,6 +293,35 @@ def test_a_word_is_trained_from_a_folder_end_to_end(heard, capsys):
     assert "take_000.wav" in capsys.readouterr().out
 
 
+def test_a_detector_is_measured_on_a_labelled_recording(heard, tmp_path, capsys):
+    (tmp_path / "labels.csv").write_text("word,start,end\nhello,0.1,0.5\n")
+    stream, labels = heard / "hello" / "take_000.wav", tmp_path / "labels.csv"
+    options = ["trigger-word", "evaluate", "--run", str(heard / "run"), "--stream", str(stream), "--labels", str(labels)]
+    capsys.readouterr()
+    assert main([*options, "--output", str(tmp_path / "found.json")]) == 0
+    assert "1 words said; at the shipped threshold" in capsys.readouterr().out
+    assert json.loads((tmp_path / "found.json").read_text())["words"] == 1
+    assert main(options[:-2]) == 2
+    assert "`stream` and `labels` go together" in capsys.readouterr().err
+
+
+def test_what_a_detector_got_wrong_is_trained_on_and_compared(heard, tmp_path, capsys):
+    folder_of(tmp_path / "false", 3, names="false_{:03d}")
+    options = ["trigger-word", "improve", "--run", str(heard / "run"), "--false-accepts", str(tmp_path / "false")]
+    assert main([*options, "--misses", str(tmp_path / "false"), "--output", str(tmp_path / "run")]) == 0
+    out = capsys.readouterr().out
+    assert "before" in out and "shipped: false accepts an hour" in out and "<= 1 an hour: missed, 5 dB" in out
+    sources = str(json.loads((tmp_path / "run" / "metrics.json").read_text())["data"]["sources"])
+    assert (
+        "3 false accepts of an earlier detector" in sources
+        and "3 recordings of 'hello' that an earlier detector missed" in sources
+    )
+    assert main([*options, "--output", str(heard / "run")]) == 2
+    assert "the run itself" in capsys.readouterr().err
+    assert main(["trigger-word", "improve", "--run", str(heard / "run"), "--output", str(tmp_path / "other")]) == 2
+    assert "neither `false_accepts` nor `misses` is given" in capsys.readouterr().err
+
+
 def test_a_run_that_is_exported_again_keeps_its_threshold_and_its_scores(heard):
     device = heard / "run" / "device"
     before, scores = json.loads((device / "manifest.json").read_text()), Detector(device).scores(word())[1]

@@ -226,3 +226,31 @@ def test_too_short_recordings_and_poor_negatives_are_named(tmp_path, negatives):
 )
 def test_a_transcript_says_a_word_or_phrase_or_not(text, words, expected):
     assert says(text, words) == expected
+
+
+def test_a_phrase_is_said_by_other_voices_in_each_split_and_beside_recordings_only_to_train(tmp_path, negatives, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(recordings, "TAKES", {"train": 24, "val": 6, "test": 8})
+    found = gather(Config(phrase="hey jarvis", negatives=(negatives,)))
+    said = found.words["hey jarvis"]
+    assert {split: len(said[split]) for split in SPLITS} == {"train": 24, "val": 6, "test": 8}
+    voices = {split: {clip.speaker for clip in said[split]} for split in SPLITS}
+    assert not voices["train"] & voices["val"] and not voices["train"] & voices["test"] and not voices["val"] & voices["test"]
+    assert all(0.3 < clip.seconds < 2.5 for split in SPLITS for clip in said[split])
+    folder = folder_of(tmp_path / "hello", 10)
+    both = gather(Config(phrase="hey jarvis", words=("hello",), recordings=folder, negatives=(negatives,)))
+    assert {split: len(both.words["hello"][split]) for split in SPLITS} == {"train": 24 + 6, "val": 2, "test": 2}
+
+
+def test_a_phrase_that_is_not_said_is_refused(tmp_path, negatives):
+    with pytest.raises(InputError, match="which espeak-ng does not say; expected words"):
+        gather(Config(phrase="...!", words=("x",), negatives=(negatives,)))
+
+
+def test_near_words_are_rendered_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(recordings, "NEAR_TEXTS", 6)
+    first = recordings.near_words(("computer",))
+    monkeypatch.setattr(recordings, "speak", None)
+    again = recordings.near_words(("computer",))
+    assert len(first) == 6 * recordings.NEAR_VOICES and all((a == b).all() for a, b in zip(first, again))

@@ -289,3 +289,21 @@ def test_a_microphone_without_its_package_is_explained(tone_detector, capsys, mo
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert command.main([str(tone_detector), "--microphone"]) == 2
     assert "needs the package sounddevice; run `pip install sounddevice`" in capsys.readouterr().err
+
+
+def test_events_are_kept_only_where_they_are_asked_for(tone_detector, tmp_path, capsys):
+    path = write_wav(tmp_path / "tones.wav", tones())
+    assert command.main([str(tone_detector), str(path)]) == 0
+    assert list(tmp_path.iterdir()) == [path]
+    assert command.main([str(tone_detector), str(path), "--save-events", str(tmp_path / "events")]) == 0
+    capsys.readouterr()
+    kept = sorted((tmp_path / "events").iterdir())
+    assert [name.name.split("_")[0] for name in kept] == ["high", "low"]
+    assert (tmp_path / "events").stat().st_mode & 0o077 == 0
+    for name, end in zip(kept, (1.8, 0.8)):
+        with wave.open(str(name)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        # what was heard up to the firing, at most 0.3 s after the tone began and a chunk more
+        assert end - 0.31 < len(samples) / 16000 < end + 0.1
+        detector = Detector(tone_detector)
+        assert [d.word for d in detector.push(samples)][-1] == name.name.split("_")[0]

@@ -3,7 +3,9 @@
 import argparse
 import json
 import sys
+import time
 import wave
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from .errors import InputError
 from .quiet import quiet_stderr
 
 CHUNK_S = 0.08
+EVENT_S = 3.0
 
 
 def read_wav(path, sample_rate):
@@ -69,11 +72,36 @@ def read_microphone(sample_rate):
         ) from None
 
 
-def listen(detector, chunks, source, as_json):
-    """Prints each detection as it happens."""
+class Events:
+    """Keeps what was heard up to each detection as WAV files in a folder."""
+
+    def __init__(self, folder, sample_rate):
+        self._folder, self._rate, self._heard = Path(folder), sample_rate, np.zeros(0, np.int16)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def push(self, chunk):
+        self._heard = np.concatenate([self._heard, chunk])[-int(EVENT_S * self._rate) :]
+
+    def keep(self, found):
+        """Writes the last EVENT_S seconds to a temporary name and renames it."""
+        stamp = f"{time.strftime('%Y%m%d-%H%M%S')}_{found.time_s:.2f}s"
+        name = f"{''.join(c if c.isalnum() else '_' for c in found.word)}_{stamp}_{found.score:.3f}.wav"
+        temporary = self._folder / f".{name}.part"
+        with wave.open(str(temporary), "wb") as file:
+            file.setparams((1, 2, self._rate, 0, "NONE", ""))
+            file.writeframes(self._heard.astype("<i2").tobytes())
+        temporary.replace(self._folder / name)
+
+
+def listen(detector, chunks, source, as_json, events=None):
+    """Prints each detection as it happens; events keeps what was heard."""
     detector.reset()
     for chunk in chunks:
+        if events:
+            events.push(chunk)
         for found in detector.push(chunk):
+            if events:
+                events.keep(found)
             if as_json:
                 line = json.dumps(
                     {"source": source, "word": found.word, "time_s": round(found.time_s, 3), "score": round(found.score, 4)}
@@ -96,6 +124,12 @@ def parse(arguments):
     parser.add_argument("--microphone", action="store_true", help="listen to the microphone (needs the package sounddevice)")
     parser.add_argument("--precision", choices=("float", "int8"), default="float", help="the model file to run (default: float)")
     parser.add_argument("--threshold", type=float, help="fire at this score, in place of the manifest's thresholds")
+    parser.add_argument(
+        "--save-events",
+        metavar="DIR",
+        help=f"keep the {EVENT_S:g} s up to each detection as a WAV file in DIR. This stores what people say near the "
+        "microphone: tell them, and delete what you don't need (default: nothing is stored)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     options = parser.parse_args(arguments)
     if bool(options.files) == options.microphone:
@@ -118,12 +152,13 @@ def main(arguments=None):
     options = parse(arguments)
     try:
         detector = _detector(options)
+        events = Events(options.save_events, detector.sample_rate) if options.save_events else None
         if options.microphone:
-            listen(detector, read_microphone(detector.sample_rate), "microphone", options.json)
+            listen(detector, read_microphone(detector.sample_rate), "microphone", options.json, events)
         for file in options.files:
             standard_input = file == "-"
             chunks = read_standard_input(detector.sample_rate) if standard_input else read_wav(file, detector.sample_rate)
-            listen(detector, chunks, "stdin" if standard_input else file, options.json)
+            listen(detector, chunks, "stdin" if standard_input else file, options.json, events)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
