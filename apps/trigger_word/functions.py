@@ -240,6 +240,11 @@ def evaluate(folder, config, data):
     threshold = evaluation.choose_threshold(points["val"], config.target_false_accepts_per_hour)
     device.set_threshold(folder / "device", threshold)
     rules = evaluation.at_threshold(detector.rules, threshold)
+    small = Detector(folder / "device", "int8")
+    scored["int8"] = tuple(
+        evaluation.score_streams(small, {name: stream for name, (stream, _) in part.items()}, "scoring with int8")
+        for part in scored["test"]
+    )
     shipped = {
         split: evaluation.summarise({**evaluation.count_at(rules, detector.score_s, *scored[split]), "threshold": threshold})
         for split in scored
@@ -249,14 +254,14 @@ def evaluate(folder, config, data):
         point = evaluation.at_rate(points["test"], rate)
         rates[f"{rate:g}"] = evaluation.summarise(point) if point else None
     example = _write_example(folder, recordings, ingredients["test"], config)
-    int8 = device.compare_precisions(folder / "device", read_audio(folder / "example.wav"))
+    agreement = device.compare_precisions(folder / "device", read_audio(folder / "example.wav"))
     return {
         "threshold": threshold,
         "target_false_accepts_per_hour": config.target_false_accepts_per_hour,
         "shipped": shipped,
         "missed_at_false_accepts_per_hour": rates,
         "curve": points["test"],
-        "int8_against_float": int8,
+        "int8_against_float": agreement,
         "data": data.summary,
         "example": example,
     }
@@ -304,6 +309,13 @@ def headline(metrics):
         f"{accepts['per_hour']:.2f} false accepts an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; "
         f"{accepts['count']} in {accepts['hours']:.2f} h: {accepts['distinct_hours']:.2f} h of speech, heard clean and in noise)",
     ]
+    allowed = evaluation.poisson(0, accepts["distinct_hours"])[1]
+    wanted = metrics["target_false_accepts_per_hour"]
+    if allowed > wanted:
+        needed = evaluation.poisson(0, 1.0)[1] / max(wanted, 1e-9)
+        lines.append(
+            f"that is too little speech to claim {wanted:g} an hour: even none in it would allow {allowed:.1f}; none in {needed:.0f} h would show it"
+        )
     for name, figure in test["missed"].items():
         low, high = (100 * bound for bound in figure["interval"])
         lines.append(
