@@ -24,6 +24,7 @@ def train(task, config, output):
     prepare(config)
     functions = task.functions
     data = functions.data(config)
+    _same_data(output, data, begins=True)
     for name, text in functions.assets(data).items():
         run_folder.write_text(output / "assets" / name, text)
     model = functions.model(config, data)
@@ -40,6 +41,18 @@ def train(task, config, output):
     tqdm.write(f"report: {output / 'report.html'}\n\nnext:")
     for command in functions.next_commands(output, config):
         tqdm.write(f"  {command.replace('python', _python(), 1)}")
+
+
+def _same_data(folder, data, begins=False):
+    """Refuses data other than those that the run began with; data sets come within reach, or leave it."""
+    path, found = folder / "data.json", data.summary.get("fingerprint")
+    if begins and not path.is_file():
+        run_folder.write_json(path, found)
+    elif path.is_file() and read_json(path) != found:
+        raise InputError(
+            f"{folder} was begun with other data than are within reach now; bring them back (ZOO_DATA_MIRROR, ZOO_CACHE, your folders), "
+            "or train anew with another --output."
+        )
 
 
 def _finished(task, best, output, config, data):
@@ -88,7 +101,9 @@ def export_run(task, folder):
 def evaluate_run(task, folder):
     """Measures a finished run again."""
     config = run_folder.read_config(folder, task)
-    _evaluate(task, Path(folder), config, task.functions.data(config))
+    data = task.functions.data(config)
+    _same_data(Path(folder), data)
+    _evaluate(task, Path(folder), config, data)
 
 
 def report_run(task, folder):

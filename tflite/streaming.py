@@ -115,6 +115,8 @@ class _Walk:
             return layer(*arguments, **keywords)
         if isinstance(layer, layers.TimeDistributed) and isinstance(layer.layer, POINTWISE):
             return layer(*arguments, **keywords)
+        if len({len(tensor.shape) for tensor in keras.tree.flatten(arguments) if isinstance(tensor, keras.KerasTensor)}) > 1:
+            raise _refusal(layer, "its inputs have axes of different number, so that it mixes frames")
         if not isinstance(layer, layers.Layer) and type(layer).__name__ in POINTWISE_OPERATIONS:
             return layer(*arguments, **keywords)
         if isinstance(layer, POINTWISE):

@@ -1,29 +1,36 @@
 """Training scenes as features, made once and kept: what passed the encoder need not pass it again."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
+import math
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from tqdm import tqdm
 
+from apps.data import encoder
 from apps.data.sources import cache_folder
-from apps.run_folder import write_json
+from apps.run_folder import versions, write_json
+from apps.trigger_word import scenes
 
-VERSION = 1  # of the scenes and features; another one makes all banks anew
+VERSION = 2  # of the scenes and features; another one makes all banks anew
 BLOCK = 32
+STALE_S = 24 * 3600
 KEPT = 24  # banks in the cache; the oldest go first
 
 
 class Bank:
     """`count` scenes' features and labels, on disk; making them goes on where it was stopped.
 
-    scenes: a Scenes. features: a Features. `rows(indices)` gives (features (n, time, size), labels (n, time, words)) float32.
+    source: a Scenes. features: a Features. `rows(indices)` gives (features (n, time, size), labels (n, time, words)) float32.
     """
 
-    def __init__(self, scenes, count, features, label):
-        self._scenes, self.count, self._features, self._label = scenes, count, features, label
+    def __init__(self, source, count, features, label):
+        self._scenes, self.count, self._features, self._label = source, count, features, label
         self._arrays = None
 
     def make(self):
@@ -42,20 +49,31 @@ class Bank:
         first = np.asarray(self._features.of_batch(self._scenes.scene(0)[0][None]))[0]
         labels = (self._scenes.scores, len(self._scenes.ingredients.words))
         shapes = {"features": ((self.count, *first.shape), np.float16), "labels": ((self.count, *labels), np.int8)}
-        files = {name: path.with_suffix(f".{name}") for name in shapes}
-        done = 0
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
-            done = json.loads(path.with_suffix(".json").read_text("utf8"))["done"]
-        if not all(file.is_file() for file in files.values()):
-            done = 0
-        arrays = [
-            np.memmap(files[name], dtype, mode="r+" if done else "w+", shape=shape) for name, (shape, dtype) in shapes.items()
-        ]
-        if done < self.count:
-            self._fill(arrays, done, path.with_suffix(".json"))
-        path.with_suffix(".json").touch()
+        note = path.with_suffix(".json")
+        with open(path.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two processes may want one bank
+            arrays, done = self._open(path, note, shapes)
+            if done < self.count:
+                self._fill(arrays, done, note)
+            note.touch()
         self._forget(folder)
         return arrays
+
+    @staticmethod
+    def _open(path, note, shapes):
+        """(the arrays on disk, how many scenes of them are made); what does not fit its note is made again."""
+        files = {path.with_suffix(f".{name}"): (shape, np.dtype(dtype)) for name, (shape, dtype) in shapes.items()}
+        done = 0
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
+            done = json.loads(note.read_text("utf8"))["done"]
+        sizes = {file: math.prod(shape) * dtype.itemsize for file, (shape, dtype) in files.items()}
+        if not done or any(not file.is_file() or file.stat().st_size != size for file, size in sizes.items()):
+            done = 0
+            note.unlink(missing_ok=True)
+            for file, size in sizes.items():
+                with open(file, "wb") as new:
+                    os.posix_fallocate(new.fileno(), 0, size)  # a full disk is known now
+        return [np.memmap(file, dtype, mode="r+", shape=shape) for file, (shape, dtype) in files.items()], done
 
     def _fill(self, arrays, done, note):
         with tqdm(total=self.count, initial=done, unit="scene", desc=self._label) as bar, ThreadPoolExecutor(2) as threads:
@@ -87,7 +105,9 @@ class Bank:
                     s.near_share,
                     s.clean,
                     self._features.layer.options,
-                    bool(self._features.encoder),
+                    encoder.SHA256 if self._features.encoder else None,
+                    [scenes.LEVELS_DB, scenes.SNR_DB, scenes.HOLD_S, scenes.DOUBT_S],
+                    versions(),
                 ],
                 default=str,
             ).encode()
@@ -96,6 +116,7 @@ class Bank:
         for arrays in (*parts.words, parts.negatives, parts.noises, parts.rooms, parts.near):
             key.update(str(len(arrays)).encode())
             for array in arrays:
+                key.update(f"{array.shape} {array.dtype}".encode())
                 key.update(np.ascontiguousarray(array))
         return key.hexdigest()[:24]
 
@@ -105,3 +126,8 @@ class Bank:
         for note in notes[KEPT:]:
             for path in folder.glob(f"{note.stem}.*"):
                 path.unlink(missing_ok=True)
+        for path in folder.glob("*.features"):
+            # of a run that was stopped before its first note, and not the one under way
+            if not path.with_suffix(".json").is_file() and time.time() - path.stat().st_mtime > STALE_S:
+                for rest in folder.glob(f"{path.stem}.*"):
+                    rest.unlink(missing_ok=True)

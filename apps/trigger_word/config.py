@@ -19,10 +19,10 @@ class Config(TrainingConfig):
     """the word's spelling, to be said by rendered voices: alone, or beside --recordings to train on"""
     negatives: tuple[Path, ...] = ()
     """folders of speech without the word; none: the public sets within reach, or else rendered speech"""
-    false_accepts: Path | None = None
-    """folder of recordings at which an earlier detector fired falsely; trained on as often as near words"""
-    misses: Path | None = None
-    """folder of recordings of the word that an earlier detector missed; trained on beside the others"""
+    false_accepts: tuple[Path, ...] = ()
+    """folders of recordings at which an earlier detector fired falsely; trained on as often as near words"""
+    misses: tuple[Path, ...] = ()
+    """folders of recordings of the word that an earlier detector missed; trained on beside the others"""
     words: tuple[str, ...] = ()
     """the words to detect; none: the phrase, or else computer"""
     near_words: bool = True
@@ -61,6 +61,11 @@ class Config(TrainingConfig):
     """training steps in all"""
 
     @property
+    def spellings(self):
+        """How each word is spelled, whatever it is called."""
+        return (self.phrase,) if self.phrase is not None else tuple(word.replace("_", " ") for word in self.words)
+
+    @property
     def builder(self):
         """The zoo's builder of the whole detector."""
         return "speech_embedding_trigger_word" if self.size == "standard" else self.model
@@ -96,6 +101,18 @@ class Listen:
     """recordings of any common format, rate and channel count"""
     precision: Literal["float", "int8"] = "float"
     """the model file to run"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Looks recordings of a word over: what would be cut, and which to listen to before training on them."""
+
+    recordings: Path
+    """folder of recordings of one word, one a file"""
+    cut: Path | None = None
+    """new folder to write the cut words to, as they would be trained on"""
+    encoder: Path | None = None
+    """the encoder's file, where the package pyopen-wakeword is not installed"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +169,7 @@ TASK = Task(
     package="apps.trigger_word",
     verbs=(
         Verb("listen", Listen, "listen"),
+        Verb("check", Check, "check"),
         Verb("evaluate", Evaluate, "evaluate_run"),
         Verb("improve", Improve, "improve"),
     ),

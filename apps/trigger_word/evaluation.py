@@ -29,13 +29,13 @@ class SoundStream:
         return len(self.samples) / RATE / 3600
 
 
-def word_stream(clips, seed, gap_s=(1.2, 2.8)):
+def word_stream(clips, seed, gap_s=(1.2, 2.8), pause_s=0.25):
     """A stream of words about 2 s apart. clips: (word index, int16 samples) each, in the order they are said."""
     draw, pieces, words, position = Stream(seed, 0), [], [], 0
     for word, clip in clips:
         gap = np.zeros(int(draw.uniform(*gap_s) * RATE), np.float32)
         samples = at_level(clip)
-        start, end = speech_span(samples)
+        start, end = speech_span(samples, pause_s=pause_s)
         position += len(gap)
         words.append((word, (position + start) / RATE, (position + end) / RATE))
         pieces += [gap, samples]

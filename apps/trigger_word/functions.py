@@ -10,21 +10,22 @@ from tqdm import tqdm
 
 import zoo
 from apps.config import read_json
-from apps.data.audio import read_audio, write_audio
+from apps.data.audio import find_recordings, read_audio, write_audio
 from apps.data.encoder import NOTICE as ENCODER_NOTICE
 from apps.fit import WarmupCosine
 from apps.run_folder import read_config, write_json
 from apps.task import Data
 from apps.train import evaluate_run as evaluate_test_data
 from apps.train import train as train_run
-from apps.trigger_word import device, evaluation, labelled, pictures
+from apps.trigger_word import checks, device, evaluation, labelled, pictures
 from apps.trigger_word.bank import Bank
 from apps.trigger_word.calibration import calibrate, missed
-from apps.trigger_word.config import TASK
+from apps.trigger_word.config import TASK, Config
 from apps.trigger_word.features import Features, features
-from apps.trigger_word.recordings import SPLITS, Recordings, gather, hours, near_words
+from apps.trigger_word.recordings import SPLITS, Recordings, gather, hours, read_recordings
 from apps.trigger_word.scenes import Ingredients, Scenes
 from apps.trigger_word.sound import backgrounds, recorded, room
+from tflite.export import new_folder
 from tflite.runtime import Detector
 from tflite.runtime.randomness import Stream
 from zoo.errors import InputError
@@ -35,6 +36,7 @@ NEAR_SHARE = 0.12
 OTHER_PASSES = 1.5  # how often the bank holds each hour of other speech
 HARD = 100
 ROOMS = 48
+PAUSE_S = 0.8  # within a phrase of several words
 EXAMPLE_S = 60.0
 RATES = (0.5, 1.0, 2.0, 5.0)
 CHUNK = 1280  # samples that a microphone gives at a time, 80 ms
@@ -85,7 +87,8 @@ def data_from(recordings, config):
             negatives,
             backgrounds(draw, negatives, 30 if split == "train" else 10) + 2 * noises[split],
             [room(draw) for _ in range(ROOMS)] + rooms[split],
-            _near(recordings, config) if split == "train" else (),
+            _near(recordings) if split == "train" else (),
+            pause_s=PAUSE_S if any(len(spelling.split()) > 1 for spelling in config.spellings) else 0.25,
         )
     content = Content(recordings, ingredients, heard, config)
     held_out = Scenes(ingredients["val"], config.seed + 2, config.scene_s, heard.score_s, config.positive_share)
@@ -102,10 +105,9 @@ def data_from(recordings, config):
     return Data(train, validation, content, _summary(recordings, config), measure)
 
 
-def _near(recordings, config):
+def _near(recordings):
     """What is to be told apart from the words: rendered near words, and what an earlier detector took for them, as often."""
-    rendered = near_words(config.words) if config.near_words else []
-    false = [clip.samples for clip in recordings.false_accepts]
+    rendered, false = ([clip.samples for clip in clips] for clips in (recordings.near, recordings.false_accepts))
     return rendered + false * max(1, len(rendered) // max(len(false), 1))
 
 
@@ -174,6 +176,7 @@ def _from_banks(content):
 
 def _summary(recordings, config):
     summary = {"sources": [list(line) for line in recordings.sources], "words": {}, "negatives": {}}
+    summary["fingerprint"] = {split: recordings.fingerprint(split) for split in SPLITS}
     for word in config.words:
         summary["words"][word] = {split: len(recordings.words[word][split]) for split in SPLITS}
     summary["negatives"] = {
@@ -272,7 +275,7 @@ def streams(recordings, ingredients, config, split, seed):
     draw = Stream(seed, 3)
     clips = [(w, clip.samples) for w, word in enumerate(config.words) for clip in recordings.words[word][split]]
     order = np.argsort(draw.array(len(clips)), kind="stable")
-    words = evaluation.word_stream([clips[i] for i in order], seed)
+    words = evaluation.word_stream([clips[i] for i in order], seed, pause_s=ingredients.pause_s)
     speech = evaluation.speech_stream([clip.samples for clip in recordings.negatives[split]], seed + 1)
     noises = ingredients.noises
     return evaluation.conditions(words, noises, seed + 10), evaluation.conditions(speech, noises, seed + 20)
@@ -369,6 +372,30 @@ def next_commands(folder, config):
     ]
 
 
+def check(options):
+    """Prints what is odd about recordings, and writes the cut words where a folder is given."""
+    if options.cut and options.cut.exists():
+        raise InputError(f"`cut` is {options.cut}, which is there already; expected a new folder. Give another one.")
+    clips = read_recordings(options.recordings)
+    found = checks.look_over(clips, features(Config(encoder=options.encoder)))
+    if options.cut:
+        with new_folder(options.cut) as folder:
+            for clip, row in zip(clips, found):
+                path = (folder / clip.name).with_suffix(".wav")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_audio(path, clip.samples[round(row["start"] * 16000) : round(row["end"] * 16000)] / 32768)
+    odd = [row for row in found if row["notes"]]
+    length, level = (np.median([row[key] for row in found]) for key in ("seconds", "level_db"))
+    words = [row["end"] - row["start"] for row in found]
+    tqdm.write(
+        f"{len(found)} recordings of {length:.2f} s, cut to {np.median(words):.2f} s ({min(words):.2f} to {max(words):.2f}); "
+        f"level {level:.0f} dB (medians)"
+    )
+    for row in sorted(odd, key=lambda row: row["agreement"]):
+        tqdm.write(f"  {row['name']}, {row['start']:.2f} to {row['end']:.2f} s: {'; '.join(row['notes'])}")
+    tqdm.write(f"listen to these {len(odd)}; remove or record again what is not the word" if odd else "nothing odd was found")
+
+
 def evaluate_run(options):
     """Measures a run again, or its detector on a labelled recording."""
     if options.stream is None:
@@ -385,12 +412,21 @@ def evaluate_run(options):
 def improve(options):
     """Trains again with what a detector got wrong; the test data stay the same."""
     before = read_config(options.run, TASK)
-    changed = {name: getattr(options, name) for name in ("false_accepts", "misses") if getattr(options, name) is not None}
+    changed = {}
+    for name in ("false_accepts", "misses"):
+        folder = getattr(options, name)
+        if folder is not None:
+            find_recordings(folder)  # a wrong one is refused before anything is written
+            changed[name] = (*getattr(before, name), folder)
     if options.output.resolve() == options.run.resolve():
         raise InputError(f"`output` is {options.output}, the run itself; expected another folder, so that both can be compared.")
     old = read_json(options.run / "metrics.json")
     train_run(TASK, dataclasses.replace(before, **changed), options.output)
     new = read_json(options.output / "metrics.json")
+    if old["data"].get("fingerprint", {}).get("test") != new["data"]["fingerprint"]["test"]:
+        tqdm.write(
+            "the test data are not those of the run before (other data sets are within reach now): the columns differ in more than the training"
+        )
     tqdm.write(f"\n{'on the test streams':32} {'before':>10} {'after':>10}")
     for name, pick in _comparison(old):
         tqdm.write(f"{name:32} {pick(old):>10} {pick(new):>10}")

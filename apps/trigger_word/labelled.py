@@ -60,7 +60,8 @@ def score(folder, stream, labels, precision="float"):
     for threshold in evaluation.THRESHOLDS:
         found, false = at(evaluation.at_threshold(detector.rules, threshold))
         curve.append({"threshold": threshold, "missed": len(said) - len(found), "false_accepts": len(false), "hours": hours})
-    at_rates = {f"{rate:g}": evaluation.at_rate(curve, rate) for rate in RATES}
+    # a rate that allows less than one false accept in the recording cannot be read off it
+    at_rates = {f"{rate:g}": evaluation.at_rate(curve, rate) for rate in RATES if rate * hours >= 1}
     missed = [label for index, label in enumerate(said) if index not in hits]
     return {
         "seconds": len(samples) / 16000,
@@ -94,5 +95,6 @@ def lines(found):
     text += [f"  missed {m['word']} from {m['start']:.2f} to {m['end']:.2f} s" for m in found["missed_at"]]
     text += [f"  fired falsely at {time:.2f} s" for time in found["false_accepts_at"]]
     for rate, count in found["missed_at_false_accepts_per_hour"].items():
-        text.append(f"at <= {rate} false accepts an hour: " + ("not reached" if count is None else f"{count} missed"))
+        cell = "not reached" if count is None else f"{count} missed"
+        text.append(f"at <= {rate} false accepts an hour, by the best threshold for this recording: {cell}")
     return text

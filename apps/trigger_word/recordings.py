@@ -4,8 +4,10 @@ import contextlib
 import csv
 import dataclasses
 import hashlib
+import json
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from tqdm import tqdm
 
 from apps.data import prompts
 from apps.data.audio import SILENCE, find_recordings, read_audio, speech_span, through_opus
-from apps.data.pronunciation import near, phonemes
+from apps.data.pronunciation import VOCABULARY, near, phonemes
 from apps.data.sentences import sentence
 from apps.data.sources import available, cache_folder, find
 from apps.data.speech import Clip, read_set, to_int16
@@ -35,13 +37,22 @@ PUBLIC = ("librispeech_sample", "speechocean762_train", "negatives_small")
 class Recordings:
     """words: {word: {split: [Clip]}}. negatives: {split: [Clip]}. sources: what the report says of them, (name, text) each.
 
-    false_accepts: clips that an earlier detector took for a word.
+    false_accepts: clips that an earlier detector took for a word. near: clips of what sounds like one. Both are trained on only.
     """
 
     words: dict
     negatives: dict
     sources: tuple
     false_accepts: tuple = ()
+    near: tuple = ()
+
+    def fingerprint(self, split):
+        """A sum over what is heard in a split: it tells whether two runs had the same."""
+        total = hashlib.sha256()
+        for clip in (*(clip for splits in self.words.values() for clip in splits[split]), *self.negatives[split]):
+            total.update(f"{len(clip.samples)} ".encode())
+            total.update(np.ascontiguousarray(clip.samples))
+        return total.hexdigest()[:16]
 
 
 def gather(config):
@@ -76,35 +87,48 @@ def gather(config):
                 f"no recordings of {kind} are left for {' and '.join(empty)}; give more (--recordings, --negatives, "
                 "--rendered-hours), or mend the split in metadata.csv."
             )
-    false = ()
-    if config.false_accepts is not None:
-        false = tuple(_negative(path) for path in find_recordings(config.false_accepts))
-        sources.append(("words", f"{config.false_accepts}: {len(false)} false accepts of an earlier detector, to train on"))
-    if config.misses is not None:
+    false = []
+    for folder in config.false_accepts:
+        clips = [_negative(path) for path in find_recordings(folder)]
+        false += clips
+        sources.append(("words", f"{folder}: {len(clips)} false accepts of an earlier detector, to train on"))
+    for folder in config.misses:
         for word in config.words:
-            folder, paths = _find(config.misses, word, len(config.words) > 1)
-            missed = [_take(path, folder, word, {}) for path in paths]
-            words[word]["train"] = words[word]["train"] + missed
-            sources.append(
-                ("words", f"{config.misses}: {len(missed)} recordings of {word!r} that an earlier detector missed, to train on")
-            )
-    return Recordings(_in_one_codec(words, negatives), negatives, (*sources, *more), false)
+            if len(config.words) == 1 or (Path(folder) / word).is_dir():
+                inner, paths = _find(folder, word, len(config.words) > 1)
+                words[word]["train"] = words[word]["train"] + [_take(path, inner, word, {}) for path in paths]
+                sources.append(
+                    ("words", f"{folder}: {len(paths)} recordings of {word!r} that an earlier detector missed, to train on")
+                )
+    alike = near_words(config.spellings) if config.near_words else []
+    return in_the_same_codecs(Recordings(words, negatives, (*sources, *more), tuple(false), tuple(alike)))
 
 
-def _in_one_codec(words, negatives):
-    """The words, to train on through the codec that most of the other speech went through: else the codec gives them away.
+def in_the_same_codecs(recordings):
+    """The recordings, as many of all that is trained on through a codec as of the other speech: else the codec tells the label.
 
     What chooses the threshold and what tests stays as it was recorded.
     """
-    train = negatives["train"]
-    if sum(clip.seconds for clip in train if clip.coded) < 0.5 * sum(clip.seconds for clip in train):
-        return words
+    train = recordings.negatives["train"]
+    share = sum(clip.seconds for clip in train if clip.coded) / sum(clip.seconds for clip in train)
 
-    def coded(clip):
-        samples = clip.samples if clip.coded else to_int16(through_opus(clip.samples / 32768, bundle.QUALITY))
-        return dataclasses.replace(clip, samples=samples)
+    def through(clips, number):
+        chances = Stream(7300, number).array(len(clips))
+        chosen = [index for index, clip in enumerate(clips) if not clip.coded and chances[index] < share]
+        clips = list(clips)
+        # libsndfile's encoder leaves Python's lock alone
+        with ThreadPoolExecutor(2) as threads:
+            coded = threads.map(lambda index: to_int16(through_opus(clips[index].samples / 32768, bundle.QUALITY)), chosen)
+            for index, samples in zip(chosen, tqdm(coded, desc="coding recordings", total=len(chosen), leave=False)):
+                clips[index] = dataclasses.replace(clips[index], samples=samples)
+        return clips
 
-    return {word: {**splits, "train": [coded(clip) for clip in splits["train"]]} for word, splits in words.items()}
+    words = {
+        word: {**splits, "train": through(splits["train"], number)}
+        for number, (word, splits) in enumerate(recordings.words.items())
+    }
+    false, near = through(recordings.false_accepts, 998), through(recordings.near, 999)
+    return dataclasses.replace(recordings, words=words, false_accepts=tuple(false), near=tuple(near))
 
 
 def bundled(kind):
@@ -138,6 +162,11 @@ def read_words(folder, word, several, seed):
         for path in tqdm(paths, desc=f"reading {word}", leave=False)
     ]
     return split_clips(clips, seed), f"{word!r}: {len(clips)} recordings, {_how_split(clips)}"
+
+
+def read_recordings(folder):
+    """All recordings of a folder, of one word."""
+    return [_take(path, Path(folder), "", {}) for path in tqdm(find_recordings(folder), desc="reading", leave=False)]
 
 
 def _find(folder, word, several):
@@ -241,14 +270,14 @@ def gather_negatives(config):
     if config.recordings is not None or config.phrase is not None:
         sets = [name for name in PUBLIC if available(name) or (config.download and find(name).canonical)]
         if sets:
-            return _public(sets, config.words)
+            return _public(sets, config.spellings)
     return _rendered(config)
 
 
 def _negative(path):
     samples = read_audio(path)
     if len(samples) < SHORTEST_S * 16000 or np.abs(samples).max() < SILENCE:
-        raise InputError(f"{path} is silent or shorter than {SHORTEST_S} s; remove it from the negatives.")
+        raise InputError(f"{path} is silent or shorter than {SHORTEST_S} s; remove it.")
     return Clip(to_int16(samples), str(path), str(path.parent))
 
 
@@ -297,7 +326,7 @@ def _with_test_speakers(clips):
 
 def _rendered(config):
     every = bundled("other")
-    negatives = {split: [clip for clip in clips if not says(clip.text, config.words)] for split, clips in every.items()}
+    negatives = {split: [clip for clip in clips if not says(clip.text, config.spellings)] for split, clips in every.items()}
     left_out = sum(map(len, every.values())) - sum(map(len, negatives.values()))
     lines = [
         (
@@ -311,7 +340,7 @@ def _rendered(config):
     if config.rendered_hours:
         for number, split in enumerate(SPLITS):
             spoken = rendered(split, config.rendered_hours, number)
-            negatives[split] = negatives[split] + [clip for clip in spoken if not says(clip.text, config.words)]
+            negatives[split] = negatives[split] + [clip for clip in spoken if not says(clip.text, config.spellings)]
         lines.append(
             (
                 "negatives",
@@ -322,27 +351,26 @@ def _rendered(config):
 
 
 def near_words(words):
-    """What sounds like the words without being one of them, said by the training voices: int16 arrays; cached."""
+    """What sounds like the words without being one of them, said by the training voices: clips; cached. words: as they are spelled."""
     if not espeak_installed():
         return []
+    for word in words:
+        _check_said(word)
 
     def speak_them():
         draw, voices = Stream(7100, 0), voices_of("train")
-        texts = [
-            text for word in words for text, _ in near(word.replace("_", " "), NEAR_TEXTS // len(words)) if not says(text, words)
-        ]
+        texts = [text for word in words for text, _ in near(word, max(1, NEAR_TEXTS // len(words))) if not says(text, words)]
         for text in tqdm(texts, desc="rendering near words", leave=False):
             for _ in range(NEAR_VOICES):
                 yield _say(text, draw.choice(voices), some_manner(draw), "train")
 
-    name = hashlib.sha256(" ".join(words).encode()).hexdigest()[:16]
-    return [clip.samples for clip in _kept(f"near_{name}_v1", speak_them)]
+    depends = [*words, NEAR_TEXTS, NEAR_VOICES, recorded_voices(), VOCABULARY.read_text("utf8")]
+    return _kept(f"near_{hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]}_v2", speak_them)
 
 
 def spelled(phrase):
     """A phrase said by rendered voices, by split, each voice in one of them; cached."""
-    if not phonemes(phrase):
-        raise InputError(f"`phrase` is {phrase!r}, which espeak-ng does not say; expected words.")
+    _check_said(phrase)
 
     def speak_it():
         for number, split in enumerate(SPLITS):
@@ -353,6 +381,11 @@ def spelled(phrase):
     name = hashlib.sha256(phrase.encode()).hexdigest()[:16]
     clips = _kept(f"spelled_{name}_{len(recorded_voices())}_v1", speak_it)
     return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
+
+
+def _check_said(text):
+    if not phonemes(text):
+        raise InputError(f"{text!r} is no word that espeak-ng says; spell it with --phrase, or train with --no-near-words.")
 
 
 def voices_of(split):
@@ -367,7 +400,7 @@ def some_manner(draw):
 
 def _say(text, voice, manner, split):
     samples = speak(text, voice, manner)
-    start, end = speech_span(samples)
+    start, end = speech_span(samples, pause_s=1.0)
     return Clip(to_int16(0.7 * samples[start:end]), f"{voice}_{text}", "rendered", voice, text, split)
 
 
@@ -400,6 +433,8 @@ def _kept(name, make):
             Clip(piece, f"{name}_{i}", "rendered", *map(str, column)) for i, (piece, *column) in enumerate(zip(pieces, *columns))
         ]
     clips = list(make())
+    if not clips:
+        return []
     with replacing(path) as temporary:
         np.savez(
             temporary,

@@ -25,6 +25,7 @@ class Ingredients:
 
     words: for each word, a list of int16 recordings. negatives: int16 arrays of speech without the words.
     noises: float32 arrays of peak 1. rooms: impulse responses, float32. near: int16 recordings of what sounds like the words.
+    pause_s: the longest pause within a word.
     """
 
     words: list
@@ -32,6 +33,7 @@ class Ingredients:
     noises: list
     rooms: list
     near: list = ()
+    pause_s: float = 0.25
 
 
 class Scenes:
@@ -66,9 +68,8 @@ class Scenes:
             samples = clip_peaks(draw, samples)
         return np.clip(samples, -1.0, 1.0).astype(np.float32), self._label(spans)
 
-    @staticmethod
-    def _cut(clip):
-        start, end = speech_span(clip.astype(np.float32) / 32768)
+    def _cut(self, clip):
+        start, end = speech_span(clip.astype(np.float32) / 32768, pause_s=self.ingredients.pause_s)
         return clip[start:end]
 
     @staticmethod

@@ -3,6 +3,9 @@
 Generated ones always; where the set noise_music_ir is within reach, recorded noise and measured rooms too.
 """
 
+import re
+from pathlib import Path
+
 import numpy as np
 from scipy.signal import fftconvolve
 
@@ -79,7 +82,10 @@ def room(draw):
 
     size = [draw.uniform(2.0, 9.0), draw.uniform(2.0, 6.0), draw.uniform(2.1, 3.5)]
     places = [[draw.uniform(0.2, side - 0.2) for side in size] for _ in range(2)]
-    absorption, order = pyroomacoustics.inverse_sabine(draw.uniform(0.12, 0.7), size)
+    long, wide, high = size
+    # no room dies away faster than its walls can absorb (Sabine 1922)
+    least_s = 0.1611 * long * wide * high / (0.95 * 2 * (long * wide + wide * high + high * long))
+    absorption, order = pyroomacoustics.inverse_sabine(max(draw.uniform(0.12, 0.7), least_s), size)
     box = pyroomacoustics.ShoeBox(
         size, fs=RATE, materials=pyroomacoustics.Material(min(absorption, 0.95)), max_order=min(order, ECHOES)
     )
@@ -134,18 +140,21 @@ def clip_peaks(draw, samples):
 def recorded():
     """({split: backgrounds}, {split: rooms}) of people's recordings; empty lists where the set is not within reach.
 
-    Each recording stands in one split; tests hear noise, music and rooms that no training heard.
+    Recordings of one series (their names differ in a number only) stand in one split: tests hear noise and music that no training heard.
     """
     noises, rooms = ({split: [] for split in ("train", "val", "test")} for _ in range(2))
     if available("noise_music_ir"):
         places = ("train", "train", "val", "test", "test")
-        sounds = {True: [], False: []}
+        series = {True: {}, False: {}}
         for clip in sorted(read_set("noise_music_ir"), key=lambda clip: clip.name):
-            sounds["impulse_responses/" in clip.name].append(clip.samples.astype(np.float32) / 32768)
-        for index, samples in enumerate(sounds[False]):
-            noises[places[index % 5]].append(_peak(samples))
-        for index, samples in enumerate(sounds[True]):
-            rooms[places[index % 5]].append(direct_first(samples))
+            kind = series["impulse_responses/" in clip.name]
+            kind.setdefault(re.sub(r"[\W_]*(position)?[\W_]*\d+\w*$", "", Path(clip.name).stem.lower()), []).append(
+                clip.samples.astype(np.float32) / 32768
+            )
+        for index, members in enumerate(series[False].values()):
+            noises[places[index % 5]] += [_peak(samples) for samples in members]
+        for index, members in enumerate(series[True].values()):
+            rooms[places[index % 5]] += [direct_first(samples) for samples in members]
     return noises, rooms
 
 

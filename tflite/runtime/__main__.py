@@ -1,7 +1,9 @@
 """python -m tflite.runtime: listens to files, standard input or a microphone."""
 
 import argparse
+import io
 import json
+import os
 import sys
 import time
 import wave
@@ -73,29 +75,43 @@ def read_microphone(sample_rate):
 
 
 class Events:
-    """Keeps what was heard up to each detection as WAV files in a folder."""
+    """Keeps what was heard up to each detection as WAV files that only their owner may read."""
 
     def __init__(self, folder, sample_rate):
-        self._folder, self._rate, self._heard = Path(folder), sample_rate, np.zeros(0, np.int16)
+        self._folder, self._rate = Path(folder), sample_rate
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.reset()
+
+    def reset(self):
+        """Forgets everything heard."""
+        self._heard = np.zeros(0, np.int16)
 
     def push(self, chunk):
         self._heard = np.concatenate([self._heard, chunk])[-int(EVENT_S * self._rate) :]
 
     def keep(self, found):
-        """Writes the last EVENT_S seconds to a temporary name and renames it."""
-        stamp = f"{time.strftime('%Y%m%d-%H%M%S')}_{found.time_s:.2f}s"
-        name = f"{''.join(c if c.isalnum() else '_' for c in found.word)}_{stamp}_{found.score:.3f}.wav"
-        temporary = self._folder / f".{name}.part"
-        with wave.open(str(temporary), "wb") as file:
+        """Writes the last EVENT_S seconds whole or not at all; a full disk does not stop the listening."""
+        content = io.BytesIO()
+        with wave.open(content, "wb") as file:
             file.setparams((1, 2, self._rate, 0, "NONE", ""))
             file.writeframes(self._heard.astype("<i2").tobytes())
-        temporary.replace(self._folder / name)
+        word = "".join(c if c.isalnum() else "_" for c in found.word)
+        name = f"{word}_{time.strftime('%Y%m%d-%H%M%S')}-{time.monotonic_ns() % 10**9:09d}_{found.score:.3f}.wav"
+        temporary = self._folder / f".{name}.part"
+        try:
+            with open(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content.getbuffer())
+            temporary.replace(self._folder / name)
+        except OSError as error:
+            print(f"warning: an event was not kept: {error}", file=sys.stderr)
+            temporary.unlink(missing_ok=True)
 
 
 def listen(detector, chunks, source, as_json, events=None):
     """Prints each detection as it happens; events keeps what was heard."""
     detector.reset()
+    if events:
+        events.reset()
     for chunk in chunks:
         if events:
             events.push(chunk)
