@@ -81,3 +81,34 @@ def test_long_streams_are_embedded_in_pieces_as_in_one(heard):
     samples = np.random.default_rng(0).normal(0, 0.05, int(70.3 * 16000)).astype("float32")
     whole = np.asarray(heard.of_batch(samples[None]))[0]
     np.testing.assert_allclose(heard.of_stream(samples), whole, rtol=2e-3, atol=0.05)
+
+
+@pytest.mark.parametrize("spoil", ["lost", "short", "note"])
+def test_a_bank_that_is_not_whole_is_made_again(heard, cache, spoil):
+    whole, _ = Bank(scenes(), 40, heard, "test").rows(np.arange(40))
+    (file,), (note,) = cache.glob("*.features"), cache.glob("*.json")
+    if spoil == "lost":
+        file.unlink()
+    elif spoil == "short":
+        file.write_bytes(file.read_bytes()[:-1000])
+    else:
+        note.write_text("{")
+    again, _ = Bank(scenes(), 40, heard, "test").rows(np.arange(40))
+    np.testing.assert_array_equal(again, whole)
+
+
+def test_where_recordings_are_cut_is_part_of_a_banks_name(heard, cache):
+    word = pulse(0.5, 0.5)
+    for at in (3000, 5000):
+        Bank(Scenes(Ingredients([[word[:at], word[at:]]], [pulse(3.0, 0.1)], [], []), 0, 2.0, 0.08, clean=1.0), 4, heard, "test").make()
+    assert len(list(cache.glob("*.json"))) == 2
+
+
+def test_two_processes_may_want_one_bank(heard, cache):
+    from concurrent.futures import ThreadPoolExecutor
+
+    banks = [Bank(scenes(), 64, heard, "test") for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        one, two = threads.map(lambda bank: bank.rows(np.arange(64))[0], banks)
+    np.testing.assert_array_equal(one, two)
+    assert one.any(axis=(1, 2)).all()

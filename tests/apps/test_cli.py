@@ -322,6 +322,13 @@ def test_what_a_detector_got_wrong_is_trained_on_and_compared(heard, tmp_path, c
     assert "neither `false_accepts` nor `misses` is given" in capsys.readouterr().err
 
 
+def test_a_run_is_not_measured_on_other_data_than_it_began_with(heard, tmp_path, capsys):
+    shutil.copytree(heard / "run", tmp_path / "run")
+    (tmp_path / "run" / "data.json").write_text('{"train": "0", "val": "0", "test": "0"}')
+    assert main(["trigger-word", "evaluate", "--run", str(tmp_path / "run")]) == 2
+    assert "was begun with other data than are within reach now" in capsys.readouterr().err
+
+
 def test_a_run_that_is_exported_again_keeps_its_threshold_and_its_scores(heard):
     device = heard / "run" / "device"
     before, scores = json.loads((device / "manifest.json").read_text()), Detector(device).scores(word())[1]

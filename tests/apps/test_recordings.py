@@ -254,3 +254,37 @@ def test_near_words_are_rendered_once(tmp_path, monkeypatch):
     monkeypatch.setattr(recordings, "speak", None)
     again = recordings.near_words(("computer",))
     assert len(first) == 6 * recordings.NEAR_VOICES and all((a.samples == b.samples).all() for a, b in zip(first, again))
+
+
+def test_a_phrase_with_a_pause_is_kept_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(recordings, "TAKES", {"train": 12, "val": 1, "test": 1})
+    # the first word alone takes less than 0.7 s
+    assert min(clip.seconds for clip in recordings.spelled("hey, computer")["train"]) > 0.75
+
+
+def test_what_is_said_decides_not_what_it_is_called():
+    assert Config(words=("hey_computer",)).spellings == ("hey computer",)
+    assert Config(words=("pc",), phrase="computer").spellings == ("computer",) and Config().spellings == ("computer",)
+
+
+def test_as_much_of_all_that_is_trained_on_goes_through_the_codec():
+    def clips(names):
+        return [Clip(to_int16(word(i, 0.3)), name, "x", split="train") for i, name in enumerate(names)]
+
+    splits = {split: clips([f"{i}.wav" for i in range(40)]) for split in SPLITS}
+    negatives = {split: clips(["a.opus", "b.wav"]) for split in SPLITS}
+    before = recordings.Recordings({"hello": splits}, negatives, (), tuple(clips(["f.wav"] * 40)), tuple(clips(["n.wav"] * 40)))
+    after = recordings.in_the_same_codecs(before)
+
+    def changed(old, new):
+        return sum((a.samples != b.samples).any() for a, b in zip(old, new))
+
+    for old, new in (
+        (splits["train"], after.words["hello"]["train"]),
+        (before.near, after.near),
+        (before.false_accepts, after.false_accepts),
+    ):
+        assert 10 < changed(old, new) < 30
+    assert changed(splits["test"], after.words["hello"]["test"]) == changed(splits["val"], after.words["hello"]["val"]) == 0
+    assert after.fingerprint("test") == before.fingerprint("test") and after.fingerprint("train") != before.fingerprint("train")

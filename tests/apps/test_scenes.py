@@ -13,7 +13,7 @@ from apps.trigger_word.features import features
 from apps.trigger_word.functions import builder_arguments, data_from
 from apps.trigger_word.recordings import SPLITS, Recordings, bundled
 from apps.trigger_word.scenes import DOUBT_S, HOLD_S, Ingredients, Scenes
-from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, reverberate, room
+from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, recorded, reverberate, room
 from tflite.runtime.randomness import Stream
 
 
@@ -146,3 +146,18 @@ def test_batches_go_on_from_any_step(size, tmp_path, monkeypatch):
         np.testing.assert_array_equal(x, x_later)
         np.testing.assert_array_equal(y["score"], y_later["score"])
     assert (np.asarray(seen[0][0]) != np.asarray(seen[1][0])).any()
+
+
+def test_every_draw_gives_a_room():
+    """Draw 454 asked a hall to die away faster than its walls can absorb."""
+    for seed in (454, *range(40)):
+        response = room(Stream(seed, 0))
+        assert np.isfinite(response).all() and response[0] == 1 and len(response) <= 16000
+
+
+def test_recorded_noises_and_rooms_of_one_series_stand_in_one_split(mirror):
+    noises, rooms = recorded()
+    assert all(noises[split] and rooms[split] for split in SPLITS)
+    assert sum(map(len, noises.values())) == 21 and sum(map(len, rooms.values())) == 19
+    heard = {split: {samples.tobytes() for samples in noises[split]} for split in SPLITS}
+    assert not heard["train"] & heard["test"] and not heard["val"] & heard["test"] and not heard["train"] & heard["val"]

@@ -307,3 +307,26 @@ def test_events_are_kept_only_where_they_are_asked_for(tone_detector, tmp_path, 
         assert end - 0.31 < len(samples) / 16000 < end + 0.1
         detector = Detector(tone_detector)
         assert [d.word for d in detector.push(samples)][-1] == name.name.split("_")[0]
+
+
+def test_kept_events_hold_their_own_file_only_and_are_private(tone_detector, tmp_path, capsys):
+    first = write_wav(tmp_path / "first.wav", 0.001 * np.sin(np.arange(48000) / 2))
+    second = write_wav(tmp_path / "second.wav", tones())
+    (tmp_path / "events").mkdir(mode=0o755)
+    assert command.main([str(tone_detector), str(first), str(second), "--save-events", str(tmp_path / "events")]) == 0
+    kept = [path for path in (tmp_path / "events").iterdir() if path.name.startswith("low")]
+    assert len(kept) == 1 and kept[0].stat().st_mode & 0o077 == 0
+    with wave.open(str(kept[0])) as file:
+        assert file.getnframes() < 0.9 * 16000  # from the second file's start on
+
+
+def test_an_event_that_cannot_be_kept_is_said_and_the_listening_goes_on(tone_detector, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.open", full)
+    assert (
+        command.main([str(tone_detector), str(write_wav(tmp_path / "a.wav", tones())), "--save-events", str(tmp_path / "e")]) == 0
+    )
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2 and err.count("an event was not kept") == 2 and not list((tmp_path / "e").iterdir())

@@ -97,6 +97,13 @@ def test_poolings_stream_where_steps_hold_whole_windows(pool, options, reason):
     assert_streams_as_a_whole(pooled(keras.layers.MaxPooling2D((2, 3))), x, [2, 4, 6])
 
 
+def test_inputs_of_different_rank_are_refused():
+    frames = keras.Input((None, 2), name="frames")
+    wide = keras.layers.Reshape((-1, 2, 2))(keras.layers.Dense(4)(frames))
+    with pytest.raises(InputError, match="axes of different number"):
+        to_step_model(keras.Model(frames, {"score": wide + keras.layers.Dense(2)(frames)}), 2)
+
+
 def test_a_layer_used_twice_is_refused():
     conv, frames = keras.layers.Conv1D(4, 3, padding="causal", name="twin"), keras.Input((None, 4), name="frames")
     with pytest.raises(InputError, match="'twin' .* used twice"):
