@@ -100,7 +100,9 @@ def test_a_bank_that_is_not_whole_is_made_again(heard, cache, spoil):
 def test_where_recordings_are_cut_is_part_of_a_banks_name(heard, cache):
     word = pulse(0.5, 0.5)
     for at in (3000, 5000):
-        Bank(Scenes(Ingredients([[word[:at], word[at:]]], [pulse(3.0, 0.1)], [], []), 0, 2.0, 0.08, clean=1.0), 4, heard, "test").make()
+        Bank(
+            Scenes(Ingredients([[word[:at], word[at:]]], [pulse(3.0, 0.1)], [], []), 0, 2.0, 0.08, clean=1.0), 4, heard, "test"
+        ).make()
     assert len(list(cache.glob("*.json"))) == 2
 
 
