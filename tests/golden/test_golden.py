@@ -22,7 +22,8 @@ def test_the_front_end_gives_its_golden_features_in_training_and_on_the_device(c
     found, kept = layer.manifest(), dict(FRONT_END["definitions"][compression])
     np.testing.assert_allclose(found.pop("edges_hz"), kept.pop("edges_hz"), rtol=1e-12)
     if compression == "log10":  # sums and quotients of the edges, which differ in their last digit between versions of NumPy
-        np.testing.assert_allclose(found["log10"].pop("gains"), kept["log10"].pop("gains"), rtol=1e-12)
+        np.testing.assert_allclose(found["log10"]["gains"], kept["log10"]["gains"], rtol=1e-12)
+        kept["log10"] = {**kept["log10"], "gains": found["log10"]["gains"]}
     assert found == kept
     np.testing.assert_allclose(np.asarray(layer(heard[None]))[0], golden, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(FrontEnd(FRONT_END["definitions"][compression], 16000).push(heard), golden, rtol=1e-4, atol=1e-3)
