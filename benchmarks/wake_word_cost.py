@@ -11,12 +11,22 @@ import os
 import subprocess
 import sys
 import venv
-import wave
 from pathlib import Path
+
+import numpy as np
+
+import zoo
+from apps.data.audio import write_audio
+from apps.run_folder import write_json
+from apps.trigger_word.recordings import bundled
+from tflite.export import convert, write_device_folder
+from tflite.streaming import to_step_model
+from zoo.presets import SHIPPED
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "build" / "peers"
 SECONDS, ROUNDS = 600, 3
+REFERENCE = "pymicro-wakeword 2.5.0, alexa, 80 ms"
 MEASURE = """
 import json, sys, time, wave
 import numpy as np
@@ -75,23 +85,13 @@ def model_bytes(python, package, names):
 
 def speech(path):
     """Ten minutes of the bundled other speech, as a WAV file."""
-    import numpy as np
-
-    from apps.trigger_word.recordings import bundled
-
     samples = np.concatenate([clip.samples for clips in bundled("other").values() for clip in clips])
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 16000, 0, "NONE", ""))
-        file.writeframes(np.resize(samples, SECONDS * 16000).tobytes())
+    write_audio(path, np.resize(samples, SECONDS * 16000))
 
 
 def larger_steps(preset, folder, frames):
     """The preset's device folder with more frames a step."""
-    import zoo
-    from tflite.export import convert, write_device_folder
-    from tflite.streaming import to_step_model
-
-    manifest = json.loads((zoo.presets.SHIPPED / preset / "device" / "manifest.json").read_text("utf8"))
+    manifest = json.loads((SHIPPED / preset / "device" / "manifest.json").read_text("utf8"))
     step, states = to_step_model(zoo.load(preset), frames)
     scores = manifest["scores_per_step"] * frames // manifest["frames_per_step"]
     kept = {key: manifest[key] for key in ("kind", "name", "sample_rate", "front_end", "words")}
@@ -118,70 +118,64 @@ def measure(python, setup, stream, chunk):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def detectors(preset, work):
+    """What is measured, by name: (interpreter, how it is set up, samples of a chunk, bytes of its model files)."""
+    device = SHIPPED / preset / "device"
+    larger_steps(preset, work / "device_64", 64)
+
+    def ours(folder, precision, chunk):
+        file = folder / json.loads((folder / "manifest.json").read_text("utf8"))["files"][precision]["name"]
+        setup = OURS.format(root=str(ROOT), folder=str(folder), precision=precision)
+        return sys.executable, setup, chunk, file.stat().st_size
+
+    def theirs(package, setup, models):
+        python = peer(package)
+        return python, setup, 1280, model_bytes(python, package.split("==")[0].replace("-", "_"), models)
+
+    return {
+        f"{preset}, float, 80 ms": ours(device, "float", 1280),
+        f"{preset}, int8, 80 ms": ours(device, "int8", 1280),
+        f"{preset}, float, 0.64 s": ours(work / "device_64", "float", 10240),
+        REFERENCE: theirs("pymicro-wakeword==2.5.0", PYMICRO, ["alexa.tflite"]),
+        "pyopen-wakeword 1.1.0, alexa, 80 ms": theirs(
+            "pyopen-wakeword==1.1.0", PYOPEN, ["alexa.tflite", "embedding_model.tflite", "melspectrogram.tflite"]
+        ),
+    }
+
+
+def table(rows):
+    """The rows as Markdown lines."""
+    reference = rows[REFERENCE]["cpu_s_per_hour"]
+    lines = ["| | CPU, times pymicro-wakeword's | CPU s an hour | model files | peak memory |", "|---|---|---|---|---|"]
+    for name, row in rows.items():
+        cpu_s, size, memory = row["cpu_s_per_hour"], row["model_bytes"] / 1e6, row["peak_memory_mb"]
+        lines.append(f"| {name} | {cpu_s / reference:.2f} | {cpu_s:.1f} | {size:.2f} MB | {memory:.0f} MB |")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="computer", help="a shipped detector of ours (default: computer)")
     parser.add_argument("--output", type=Path, required=True, help="JSON file for the figures")
     options = parser.parse_args()
-    import zoo
-
     work = ROOT / "build" / "cost"
     work.mkdir(parents=True, exist_ok=True)
-    stream, device = work / "speech.wav", zoo.presets.SHIPPED / options.preset / "device"
-    speech(stream)
-    larger_steps(options.preset, work / "device_64", 64)
-    micro, open_ = peer("pymicro-wakeword==2.5.0"), peer("pyopen-wakeword==1.1.0")
-
-    def ours(folder, precision):
-        return OURS.format(root=str(ROOT), folder=str(folder), precision=precision)
-
-    detectors = {
-        f"{options.preset}, float, 80 ms": (
-            sys.executable,
-            ours(device, "float"),
-            1280,
-            (device / "model.tflite").stat().st_size,
-        ),
-        f"{options.preset}, int8, 80 ms": (
-            sys.executable,
-            ours(device, "int8"),
-            1280,
-            (device / "model_int8.tflite").stat().st_size,
-        ),
-        f"{options.preset}, float, 0.64 s": (
-            sys.executable,
-            ours(work / "device_64", "float"),
-            10240,
-            (work / "device_64" / "model.tflite").stat().st_size,
-        ),
-        "pymicro-wakeword 2.5.0, alexa, 80 ms": (micro, PYMICRO, 1280, model_bytes(micro, "pymicro_wakeword", ["alexa.tflite"])),
-        "pyopen-wakeword 1.1.0, alexa, 80 ms": (
-            open_,
-            PYOPEN,
-            1280,
-            model_bytes(open_, "pyopen_wakeword", ["alexa.tflite", "embedding_model.tflite", "melspectrogram.tflite"]),
-        ),
-    }
-    found = {name: [] for name in detectors}
+    speech(work / "speech.wav")
+    measured = detectors(options.preset, work)
+    found = {name: [] for name in measured}
     for _ in range(ROUNDS):
-        for name, (python, setup, chunk, _) in detectors.items():
-            found[name].append(measure(python, setup, stream, chunk))
+        for name, (python, setup, chunk, _) in measured.items():
+            found[name].append(measure(python, setup, work / "speech.wav", chunk))
     rows = {
         name: {
             "cpu_s_per_hour": min(f["cpu_s"] for f in figures) * 3600 / SECONDS,
-            "model_bytes": detectors[name][3],
+            "model_bytes": measured[name][3],
             "peak_memory_mb": min(f["memory_kb"] for f in figures) / 1024,
         }
         for name, figures in found.items()
     }
-    reference = rows["pymicro-wakeword 2.5.0, alexa, 80 ms"]["cpu_s_per_hour"]
-    print("| | CPU, times pymicro-wakeword's | CPU s an hour | model files | peak memory |\n|---|---|---|---|---|")
-    for name, row in rows.items():
-        print(
-            f"| {name} | {row['cpu_s_per_hour'] / reference:.2f} | {row['cpu_s_per_hour']:.1f} | {row['model_bytes'] / 1e6:.2f} MB | "
-            f"{row['peak_memory_mb']:.0f} MB |"
-        )
-    options.output.write_text(json.dumps({"cpu": os.cpu_count(), "detectors": rows}, indent=1) + "\n", "utf8")
+    write_json(options.output, {"cpu": os.cpu_count(), "detectors": rows})
+    print(*table(rows), sep="\n")
 
 
 if __name__ == "__main__":

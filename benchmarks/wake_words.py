@@ -146,10 +146,7 @@ def table(curve, shipped):
 
     def row(name, point):
         summary = evaluation.summarise(point)
-        cells = [
-            f"{100 * m['rate']:.1f}% ({100 * m['interval'][0]:.1f} to {100 * m['interval'][1]:.1f})"
-            for m in summary["missed"].values()
-        ]
+        cells = map(evaluation.percent, summary["missed"].values())
         accepts = summary["false_accepts"]
         rate = f"{accepts['per_hour']:.2f} ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; {accepts['count']} in {accepts['hours']:.1f} h)"
         lines.append(f"| {name} | {' | '.join(cells)} | {rate} |")

@@ -15,6 +15,7 @@ from zoo.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 SILENCE = 10 ** (-80 / 20)  # peak below which a recording counts as silent
+CLIPPED = 0.01  # share of samples at full scale above which a recording counts as clipped
 
 
 def read_audio(source, sample_rate=16000, name=None):
@@ -86,6 +87,11 @@ def through_opus(samples, quality, sample_rate=16000):
     soundfile.write(buffer, samples, sample_rate, format="OGG", subtype="OPUS", compression_level=quality)
     buffer.seek(0)
     return soundfile.read(buffer, dtype="float32")[0]
+
+
+def clipped(samples):
+    """The share of samples at full scale. samples: (n,) float in [-1, 1]."""
+    return float(np.mean(np.abs(samples) > 0.999))
 
 
 def active_speech_level(samples, sample_rate=16000):

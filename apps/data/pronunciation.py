@@ -55,8 +55,6 @@ PLACES = {
     "s": 0.4,
     "z": 0.4,
     "n": 0.4,
-}
-PLACES |= {
     "l": 0.4,
     "ɾ": 0.4,
     "ɹ": 0.5,
@@ -69,8 +67,9 @@ PLACES |= {
     "k": 0.85,
     "ɡ": 0.85,
     "ŋ": 0.85,
+    "h": 1.0,
+    "ʔ": 1.0,
 }
-PLACES |= {"h": 1.0, "ʔ": 1.0}
 MANNERS = {
     "stop": "pbtdkɡʔɾ",
     "affricate": ("tʃ", "dʒ"),
@@ -86,8 +85,6 @@ NEAR = (("stop", "affricate"), ("affricate", "fricative"), ("liquid", "glide"))
 def phonemes(text, accent="en-us"):
     """The phonemes of a text as espeak-ng says it, a tuple of IPA symbols without stress."""
     library = espeak()[0]
-    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
     library.espeak_SetVoiceByName(accent.encode())
     rest, found = ctypes.c_char_p(text.encode("utf8")), []
     while rest.value:

@@ -77,6 +77,8 @@ def espeak():
         return 0
 
     library.espeak_SetSynthCallback(collect)
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
     return library, collect, pieces, rate
 
 

@@ -1,5 +1,6 @@
 """Text files, read once and strictly."""
 
+import csv
 from pathlib import Path
 
 from apps.data.audio import Archive
@@ -20,6 +21,15 @@ def read_set_lines(name, member):
     path, form = fetch(name)
     content = path.read_bytes() if form.layout == "text" else Archive(path).open(member).read()
     return _lines(content, path)
+
+
+def read_table(path):
+    """The rows of a CSV file as dictionaries."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no UTF-8 table ({error}); save it as CSV in UTF-8.") from None
 
 
 def _lines(content, path):

@@ -23,41 +23,44 @@ def calibrate(network, validation, held_out, score_s, rate):
     validation: batches (features, {'score': labels}). held_out: (words, other speech) by condition, (stream, features) each.
     rate: wanted false accepts an hour, of all words together.
     """
-    head = network.get_layer("score")
-    hidden = keras.Model(network.inputs[0], head.input)
-    kernel, bias = (np.asarray(w, np.float64) for w in head.get_weights())
+    hidden, kernel, bias = _parts(network)
     temperatures = _temperatures(hidden, validation, kernel, bias)
     kernel, bias = kernel / temperatures, bias / temperatures
-    logits = [
-        {name: (stream, _logits(hidden, features, kernel, bias)) for name, (stream, features) in part.items()}
-        for part in held_out
-    ]
     shifts = np.zeros_like(bias)
-    for word in range(len(bias)):
-        alone = [{name: (_only(stream, word), scores[:, [word]]) for name, (stream, scores) in part.items()} for part in logits]
-        best = evaluation.at_rate(_curve(alone, score_s), rate / len(bias))
+    for word, points in enumerate(_curves(hidden, kernel, bias, held_out, score_s)):
+        best = evaluation.at_rate(points, rate / len(bias))
         shifts[word] = best["threshold"] if best else GRID[-1]
-    head.set_weights([kernel.astype(np.float32), (bias - shifts).astype(np.float32)])
+    network.get_layer("score").set_weights([kernel.astype(np.float32), (bias - shifts).astype(np.float32)])
     return {"temperatures": temperatures.tolist(), "shifts": shifts.tolist()}
 
 
 def missed(network, held_out, score_s, rate):
     """The mean share of words missed over words, conditions and rates about the wanted one: what weights are chosen by."""
-    head = network.get_layer("score")
-    hidden = keras.Model(network.inputs[0], head.input)
-    kernel, bias = (np.asarray(w, np.float64) for w in head.get_weights())
-    logits = [
-        {name: (stream, _logits(hidden, features, kernel, bias)) for name, (stream, features) in part.items()}
-        for part in held_out
-    ]
+    hidden, kernel, bias = _parts(network)
     found = []
-    for word in range(len(bias)):
-        alone = [{name: (_only(stream, word), scores[:, [word]]) for name, (stream, scores) in part.items()} for part in logits]
-        points = _curve(alone, score_s)
+    for points in _curves(hidden, kernel, bias, held_out, score_s):
         for factor in (0.5, 1.0, 2.0, 4.0):
             best = evaluation.at_rate(points, factor * rate / len(bias))
             found += [misses / max(best["words"][name], 1) for name, misses in best["misses"].items()] if best else [1.0]
     return float(np.mean(found))
+
+
+def _parts(network):
+    """(the model up to the layer 'score', that layer's kernel, its bias)."""
+    head = network.get_layer("score")
+    return keras.Model(network.inputs[0], head.input), *(np.asarray(w, np.float64) for w in head.get_weights())
+
+
+def _curves(hidden, kernel, bias, held_out, score_s):
+    """Each word's misses and false accepts at every threshold of GRID, one word after another."""
+    logits = [
+        {name: (stream, _logits(hidden, features, kernel, bias)) for name, (stream, features) in part.items()}
+        for part in held_out
+    ]
+    for word in range(len(bias)):
+        alone = [{name: (_only(stream, word), scores[:, [word]]) for name, (stream, scores) in part.items()} for part in logits]
+        rules = ([WordRule("word", t, rearm_below=t - REARM)] for t in GRID)
+        yield [{**evaluation.count_at(rule, score_s, *alone), "threshold": float(t)} for t, rule in zip(GRID, rules)]
 
 
 def _logits(hidden, features, kernel, bias):
@@ -67,14 +70,6 @@ def _logits(hidden, features, kernel, bias):
 def _only(stream, word):
     """The stream as one word's detector knows it."""
     return dataclasses.replace(stream, words=tuple((0, start, end) for w, start, end in stream.words if w == word))
-
-
-def _curve(logits, score_s):
-    """Misses and false accepts of one word at every threshold of GRID."""
-    return [
-        {**evaluation.count_at([WordRule("word", t, rearm_below=t - REARM)], score_s, *logits), "threshold": float(t)}
-        for t in GRID
-    ]
 
 
 def _temperatures(hidden, validation, kernel, bias):

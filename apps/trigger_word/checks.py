@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from apps.data.audio import active_speech_level, speech_span
+from apps.data.audio import CLIPPED, active_speech_level, clipped, speech_span
 from apps.trigger_word.sound import RATE
 
-QUIET_DB, NOISY_DB, CLIPPED = -45.0, 10.0, 0.01
+QUIET_DB, NOISY_DB = -45.0, 10.0
 LEAD_S = 0.8  # of silence before a word that is embedded: what the encoder sees
 ENDS = 8  # embeddings up to the word's end that are compared
 UNLIKE = 1 / 3  # of the median agreement: of 200 people's "computer" 9 are below it, of 12 other words put among them all
@@ -25,10 +25,9 @@ def look_over(clips, features):
         rest = np.concatenate([samples[:start], samples[end:]])
         level, _ = active_speech_level(samples[start:end])
         noise = 10 * np.log10(np.mean(rest**2) + 1e-10) if len(rest) > RATE // 20 else -100.0
-        clipped = float(np.mean(np.abs(samples) > 0.999))
         found.append(
             {"name": clip.name, "start": start / RATE, "end": end / RATE, "seconds": len(samples) / RATE}
-            | {"level_db": float(level), "snr_db": float(level - noise), "clipped": clipped}
+            | {"level_db": float(level), "snr_db": float(level - noise), "clipped": clipped(samples)}
         )
         lead = np.zeros(int(LEAD_S * RATE), np.float32)
         word = samples[start:end] * np.float32(10 ** ((-26 - max(level, -60.0)) / 20))

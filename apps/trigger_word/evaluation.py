@@ -12,6 +12,7 @@ from tflite.runtime import Firing
 from tflite.runtime.randomness import Stream
 
 LATE_S = 1.0
+RATES = (0.5, 1.0, 2.0, 5.0)  # false accepts an hour at which misses are read off
 LEVEL_DB = -26.0  # active speech level of every clip in a stream, dBov
 CONDITIONS = (("clean", None), ("10 dB", 10.0), ("5 dB", 5.0))
 THRESHOLDS = tuple(float(x) for x in np.round(1 / (1 + np.exp(-np.linspace(-4.6, 6.9, 140))), 5))
@@ -182,6 +183,12 @@ def poisson(count, hours, confidence=0.95):
     tail = (1 - confidence) / 2
     low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
     return float(low / hours), float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2 / hours)
+
+
+def percent(figure):
+    """A rate and its interval for people. figure: with `rate` and `interval`."""
+    low, high = figure["interval"]
+    return f"{100 * figure['rate']:.1f}% ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def summarise(point):

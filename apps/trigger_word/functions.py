@@ -38,7 +38,6 @@ HARD = 100
 ROOMS = 48
 PAUSE_S = 0.8  # within a phrase of several words
 EXAMPLE_S = 60.0
-RATES = (0.5, 1.0, 2.0, 5.0)
 CHUNK = 1280  # samples that a microphone gives at a time, 80 ms
 STREAM_SEEDS = {"val": 100, "test": 150}
 
@@ -253,7 +252,7 @@ def evaluate(folder, config, data):
         for split in scored
     }
     rates = {}
-    for rate in RATES:
+    for rate in evaluation.RATES:
         point = evaluation.at_rate(points["test"], rate)
         rates[f"{rate:g}"] = evaluation.summarise(point) if point else None
     example = _write_example(folder, recordings, ingredients["test"], config)
@@ -326,10 +325,7 @@ def headline(metrics):
         )
     for rate, point in metrics["missed_at_false_accepts_per_hour"].items():
         if point and float(rate) == 1:
-            cells = ", ".join(
-                f"{name} {100 * m['rate']:.1f}% ({100 * m['interval'][0]:.1f} to {100 * m['interval'][1]:.1f})"
-                for name, m in point["missed"].items()
-            )
+            cells = ", ".join(f"{name} {evaluation.percent(figure)}" for name, figure in point["missed"].items())
             lines.append(f"missed at <= {rate} false accepts an hour: {cells}")
     return lines
 

@@ -1,17 +1,16 @@
 """A detector scored on anyone's recording, with the times at which words are said in it."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from apps.data.audio import read_audio
+from apps.data.text import read_table
 from apps.trigger_word import evaluation
 from tflite.runtime import Detector
 from zoo.errors import InputError
 
 COLUMNS = ("word", "start", "end")
-RATES = (0.5, 1.0, 2.0, 5.0)
 
 
 def read_labels(path, words, seconds):
@@ -19,11 +18,7 @@ def read_labels(path, words, seconds):
     path = Path(path)
     if not path.is_file():
         raise InputError(f"`labels` is {path}, which is no file; expected a CSV with the columns {', '.join(COLUMNS)}.")
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no UTF-8 table ({error}); save it as CSV in UTF-8.") from None
+    rows = read_table(path)
     if not rows or not set(COLUMNS) <= set(rows[0]):
         found = ", ".join(filter(None, rows[0])) if rows else "none"
         raise InputError(f"{path} has the columns {found}; expected {', '.join(COLUMNS)}, and a row for each word that is said.")
@@ -61,7 +56,7 @@ def score(folder, stream, labels, precision="float"):
         found, false = at(evaluation.at_threshold(detector.rules, threshold))
         curve.append({"threshold": threshold, "missed": len(said) - len(found), "false_accepts": len(false), "hours": hours})
     # a rate that allows less than one false accept in the recording cannot be read off it
-    at_rates = {f"{rate:g}": evaluation.at_rate(curve, rate) for rate in RATES if rate * hours >= 1}
+    at_rates = {f"{rate:g}": evaluation.at_rate(curve, rate) for rate in evaluation.RATES if rate * hours >= 1}
     missed = [label for index, label in enumerate(said) if index not in hits]
     return {
         "seconds": len(samples) / 16000,
@@ -86,10 +81,9 @@ def score(folder, stream, labels, precision="float"):
 def lines(found):
     """The result for people."""
     missed, accepts = found["missed"], found["false_accepts"]
-    low, high = (100 * bound for bound in missed["interval"])
     text = [
         f"{found['seconds']:.1f} s, {found['words']} words said; at the shipped threshold:",
-        f"missed {missed['count']} of {found['words']}: {100 * missed['rate']:.1f}% ({low:.1f} to {high:.1f})",
+        f"missed {missed['count']} of {found['words']}: {evaluation.percent(missed)}",
         f"false accepts {accepts['count']}: {accepts['per_hour']:.2f} an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f})",
     ]
     text += [f"  missed {m['word']} from {m['start']:.2f} to {m['end']:.2f} s" for m in found["missed_at"]]

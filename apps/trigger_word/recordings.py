@@ -14,12 +14,13 @@ import numpy as np
 from tqdm import tqdm
 
 from apps.data import prompts
-from apps.data.audio import SILENCE, find_recordings, read_audio, speech_span, through_opus
+from apps.data.audio import CLIPPED, SILENCE, clipped, find_recordings, read_audio, speech_span, through_opus
 from apps.data.pronunciation import VOCABULARY, near, phonemes
 from apps.data.sentences import sentence
 from apps.data.sources import available, cache_folder, find
 from apps.data.speech import Clip, read_set, to_int16
 from apps.data.synthesis import ACCENTS, VARIANTS, Manner, espeak_installed, recorded_voices, speak
+from apps.data.text import read_table
 from apps.run_folder import replacing
 from apps.trigger_word import bundle
 from tflite.runtime.randomness import Stream
@@ -188,8 +189,8 @@ def _take(path, folder, word, note):
         )
     if np.abs(samples).max() < SILENCE:
         raise InputError(f"{path} is silent (peak below -80 dB); record it again or remove it.")
-    full_scale = np.mean(np.abs(samples) > 0.999)
-    if full_scale > 0.01:
+    full_scale = clipped(samples)
+    if full_scale > CLIPPED:
         tqdm.write(
             f"warning: {path} is clipped ({100 * full_scale:.0f}% of its samples are at full scale); record it with less gain"
         )
@@ -202,11 +203,7 @@ def _metadata(folder, paths):
     path = folder / "metadata.csv"
     if not path.is_file():
         return {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no UTF-8 table ({error}); save it as CSV in UTF-8.") from None
+    rows = read_table(path)
     if not rows or "path" not in rows[0]:
         raise InputError(f"{path} has the columns {', '.join(rows[0]) if rows else 'none'}; expected path, and speaker or split.")
     for key in ("path", "speaker", "split"):
