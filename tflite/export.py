@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.lite.tools import flatbuffer_utils
 
 import zoo
 from tflite.ops import check_operations
@@ -32,12 +33,22 @@ def convert(step, calibration=None):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: iter(samples)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
-        content = converter.convert()
+        content = _without_names(converter.convert())
     check_operations(content)
     weights = sum(variable.numpy().size for variable in step.trainable_variables)
     if len(content) < weights * (1 if calibration is not None else 4):
         raise RuntimeError(f"the converted file has {len(content)} bytes for {weights} weights: weights were lost.")
     return content
+
+
+def _without_names(content):
+    """The file without the names of what is neither input nor output: a seventh of a small one."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    for graph in model.subgraphs:
+        seen = {*graph.inputs, *graph.outputs}
+        for index, tensor in enumerate(graph.tensors):
+            tensor.name = tensor.name if index in seen else None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def write_device_folder(folder, step, states, *, float_file, int8_file, description, readme, notices):

@@ -110,7 +110,7 @@ class _Walk:
         for kind, (specify, stream) in _STATEFUL.items():
             if isinstance(layer, kind):
                 return self._stateful(layer, specify(layer, arguments[0].shape), stream, arguments[0])
-        if isinstance(layer, (layers.Reshape, layers.MaxPooling2D)):
+        if isinstance(layer, (layers.Reshape, layers.MaxPooling1D, layers.MaxPooling2D)):
             _check_frames(layer, arguments[0].shape)
             return layer(*arguments, **keywords)
         if isinstance(layer, layers.TimeDistributed) and isinstance(layer.layer, POINTWISE):

@@ -82,6 +82,7 @@ VOICED = frozenset("b d ɡ v ð z ʒ dʒ m n ŋ l ɹ r w j ɾ".split())
 NEAR = (("stop", "affricate"), ("affricate", "fricative"), ("liquid", "glide"))
 
 
+@functools.cache
 def phonemes(text, accent="en-us"):
     """The phonemes of a text as espeak-ng says it, a tuple of IPA symbols without stress."""
     library = espeak()[0]

@@ -27,10 +27,11 @@ class Bank:
     """`count` scenes' features and labels, on disk; making them goes on where it was stopped.
 
     source: a Scenes. features: a Features. `rows(indices)` gives (features (n, time, size), labels (n, time, words)) float32.
+    teacher: the Features whose embeddings of the undisturbed speech are the labels, in place of the words; see `distillation`.
     """
 
-    def __init__(self, source, count, features, label):
-        self._scenes, self.count, self._features, self._label = source, count, features, label
+    def __init__(self, source, count, features, label, teacher=None):
+        self._scenes, self.count, self._features, self._label, self._teacher = source, count, features, label, teacher
         self._arrays = None
 
     def make(self):
@@ -46,9 +47,9 @@ class Bank:
         folder = cache_folder() / "banks"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self._key()
-        first = np.asarray(self._features.of_batch(self._scenes.scene(0)[0][None]))[0]
-        labels = (self._scenes.scores, len(self._scenes.ingredients.words))
-        shapes = {"features": ((self.count, *first.shape), np.float16), "labels": ((self.count, *labels), np.int8)}
+        first = self._heard([0], map)
+        kinds = (("features", np.float16), ("labels", np.float16 if self._teacher else np.int8))
+        shapes = {name: ((self.count, *array.shape[1:]), dtype) for (name, dtype), array in zip(kinds, first)}
         note = path.with_suffix(".json")
         with open(path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two processes may want one bank
@@ -79,15 +80,21 @@ class Bank:
         with tqdm(total=self.count, initial=done, unit="scene", desc=self._label) as bar, ThreadPoolExecutor(2) as threads:
             while done < self.count:
                 block = range(done, min(done + BLOCK, self.count))
-                samples, labels = zip(*threads.map(self._scenes.scene, block))
-                arrays[0][block.start : block.stop] = np.asarray(self._features.of_batch(np.stack(samples)))
-                arrays[1][block.start : block.stop] = np.stack(labels)
+                for array, found in zip(arrays, self._heard(block, threads.map)):
+                    array[block.start : block.stop] = found
                 done = block.stop
                 bar.update(len(block))
                 if done % (16 * BLOCK) == 0 or done == self.count:
                     for array in arrays:
                         array.flush()
                     write_json(note, {"done": done})
+
+    def _heard(self, block, map_over):
+        """(features, labels) of some scenes."""
+        samples, labels = zip(*map_over(self._scenes.scene, block))
+        if self._teacher:
+            labels = self._teacher.of_batch(np.stack(list(map_over(self._scenes.undisturbed, block))))
+        return np.asarray(self._features.of_batch(np.stack(samples))), np.asarray(labels)
 
     def _key(self):
         """A name that changes with anything the features depend on."""
@@ -105,7 +112,7 @@ class Bank:
                     s.near_share,
                     s.clean,
                     self._features.layer.options,
-                    encoder.SHA256 if self._features.encoder else None,
+                    [encoder.SHA256 if part and part.encoder else None for part in (self._features, self._teacher)],
                     [scenes.LEVELS_DB, scenes.SNR_DB, scenes.HOLD_S, scenes.DOUBT_S],
                     versions(),
                 ],

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
-from apps.config import Bounds, TrainingConfig
+from apps.config import Bounds, TrainingConfig, check_bounds
 from apps.task import Choice, Range, Task, Verb
 from zoo.errors import InputError
 
@@ -17,6 +17,8 @@ class Config(TrainingConfig):
     """folder of recordings of the word, one a file; for several words a folder each inside; none: the bundled ones, or rendered ones"""
     phrase: str | None = None
     """the word's spelling, to be said by rendered voices: alone, or beside --recordings to train on"""
+    personal: bool = False
+    """the recordings are of one person, and only that person is to be heard; ten takes are enough"""
     negatives: tuple[Path, ...] = ()
     """folders of speech without the word; none: the public sets within reach, or else rendered speech"""
     false_accepts: tuple[Path, ...] = ()
@@ -31,11 +33,13 @@ class Config(TrainingConfig):
     """fetch public sets that are not here yet (sizes are shown first)"""
     rendered_hours: Annotated[float, Bounds(0.0, 1000.0)] = 1.0
     """hours of rendered speech for each of training, validation and test, where rendered speech is used"""
-    size: Literal["standard", "scratch"] = "standard"
-    """standard: a speech encoder that was pretrained on people and a small head, 1.4 MB, 0.4 MB in int8; scratch: `model`, from random weights"""
+    size: Literal["standard", "micro", "scratch"] = "standard"
+    """standard: a speech encoder that was pretrained on people and a small head, 1.4 MB, 0.4 MB in int8; micro: a network of less than 60 KB in int8 that learned from that encoder; scratch: `model`, from random weights"""
+    base: str = "micro-speech"
+    """what the size micro starts from: a preset of `micro_speech_embedding`, or 'none' for random weights"""
     encoder: Path | None = None
     """the encoder's file, where the package pyopen-wakeword is not installed: its models/embedding_model.tflite"""
-    model: Literal["tcn_trigger_word", "conv_gru_trigger_word"] = "tcn_trigger_word"
+    model: Literal["tcn_trigger_word", "conv_gru_trigger_word", "course_trigger_word"] = "tcn_trigger_word"
     """builder of the zoo, for the size scratch"""
     channels: Annotated[int, Bounds(1, 4096)] = 64
     """width of the network, or of the head"""
@@ -46,7 +50,7 @@ class Config(TrainingConfig):
     compression: Literal["pcen", "log"] = "pcen"
     """of the mel energies, for the size scratch"""
     scenes: Annotated[int, Bounds(16, 1_000_000)] = 8000
-    """scenes with the words that pass the encoder once and are trained on many times, for the size standard"""
+    """scenes with the words that are made once and trained on many times, for the sizes standard and micro"""
     scene_s: Annotated[float, Bounds(2.0, 120.0)] = 6.0
     """length of a training scene, seconds"""
     positive_share: Annotated[float, Bounds(0.01, 0.9)] = 0.35
@@ -68,15 +72,19 @@ class Config(TrainingConfig):
     @property
     def builder(self):
         """The zoo's builder of the whole detector."""
-        return "speech_embedding_trigger_word" if self.size == "standard" else self.model
+        return {"standard": "speech_embedding_trigger_word", "micro": "micro_trigger_word"}.get(self.size, self.model)
 
     def __post_init__(self):
         super().__post_init__()
         if not self.words:
             object.__setattr__(self, "words", (self.phrase or "computer",))
+        if self.personal and self.recordings is None:
+            raise InputError(
+                "`personal` is given without `recordings`; expected a folder of one person's recordings of the word."
+            )
         if self.phrase is not None and (len(self.words) > 1 or not self.phrase.strip()):
             raise InputError(f"`phrase` is {self.phrase!r} for {len(self.words)} words; expected the spelling of one word.")
-        stride = 8 if self.size == "standard" else 4
+        stride = 4 if self.size == "scratch" else 8
         if self.frames_per_step % stride:
             raise InputError(
                 f"`frames_per_step` is {self.frames_per_step}; expected a multiple of {stride}, the stride of the size {self.size}."
@@ -89,6 +97,56 @@ class Config(TrainingConfig):
                 raise InputError(
                     f"`words` hold {word!r}; expected a word, without slashes, control characters or blanks around it."
                 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Collect:
+    """Records takes of a word from the microphone, with a count-down; asks again for what is silent, clipped or cut off."""
+
+    word: str
+    """what to say"""
+    output: Path
+    """folder for the takes and their metadata.csv; more takes, of other people too, are added to what is there"""
+    speaker: str = "me"
+    """who speaks: nobody stands on both sides of the split"""
+    takes: Annotated[int, Bounds(1, 10_000)] = 10
+    """how many takes"""
+    seconds: Annotated[float, Bounds(1.0, 10.0)] = 2.5
+    """length of a take"""
+
+    def __post_init__(self):
+        check_bounds(self)
+        for name in ("word", "speaker"):
+            if not getattr(self, name).strip() or not getattr(self, name).isprintable():
+                raise InputError(f"`{name}` is {getattr(self, name)!r}; expected a name, without control characters.")
+
+
+@dataclasses.dataclass(frozen=True)
+class DistilConfig(TrainingConfig):
+    """Trains the base of the size micro: a small network that learns the encoder's embeddings of undisturbed speech from noisy speech."""
+
+    scenes: Annotated[int, Bounds(64, 1_000_000)] = 20000
+    """scenes of speech that are made once and learned from many times"""
+    encoder: Path | None = None
+    """the encoder's file, where the package pyopen-wakeword is not installed"""
+    batch_size: Annotated[int, Bounds(1, 65536)] = 64
+    """scenes in a step"""
+    learning_rate: Annotated[float, Bounds(1e-7, 10.0)] = 0.004
+    """the highest learning rate of the schedule (linear warm-up, then cosine to a hundredth)"""
+    steps_per_epoch: Annotated[int, Bounds(1, 10_000_000)] = 500
+    """steps between two looks at the validation data"""
+    steps: Annotated[int, Bounds(1, 10_000_000)] = 8000
+    """training steps in all"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Distil:
+    config: DistilConfig
+    output: Path
+    """folder to write the run and the preset micro-speech to; a run that was interrupted there goes on"""
+
+
+Distil.__doc__ = f"{DistilConfig.__doc__} Needs recorded speech; a detector needs the base that is shipped, not this."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +227,10 @@ TASK = Task(
     package="apps.trigger_word",
     verbs=(
         Verb("listen", Listen, "listen"),
+        Verb("collect", Collect, "collect"),
         Verb("check", Check, "check"),
         Verb("evaluate", Evaluate, "evaluate_run"),
         Verb("improve", Improve, "improve"),
+        Verb("distil", Distil, "distil"),
     ),
 )

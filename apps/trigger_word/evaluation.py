@@ -20,10 +20,11 @@ THRESHOLDS = tuple(float(x) for x in np.round(1 / (1 + np.exp(-np.linspace(-4.6,
 
 @dataclasses.dataclass(frozen=True)
 class SoundStream:
-    """Continuous audio. samples: (n,) float32. words: (word index, start, end) of each utterance, seconds."""
+    """Continuous audio. samples: (n,) float32. words: (word index, start, end) of each utterance, seconds. clips: (start, end) of each clip."""
 
     samples: np.ndarray
     words: tuple = ()
+    clips: tuple = ()
 
     @property
     def hours(self):
@@ -47,10 +48,13 @@ def word_stream(clips, seed, gap_s=(1.2, 2.8), pause_s=0.25):
 
 def speech_stream(clips, seed, gap_s=(0.1, 0.6)):
     """A stream of other speech, one clip after another. clips: int16 arrays."""
-    draw, pieces = Stream(seed, 0), []
+    draw, pieces, spans, position = Stream(seed, 0), [], [], 0
     for clip in clips:
-        pieces += [at_level(clip), np.zeros(int(draw.uniform(*gap_s) * RATE), np.float32)]
-    return SoundStream(_floor(np.concatenate(pieces), seed))
+        gap = np.zeros(int(draw.uniform(*gap_s) * RATE), np.float32)
+        pieces += [at_level(clip), gap]
+        spans.append((position / RATE, (position + len(clip)) / RATE))
+        position += len(clip) + len(gap)
+    return SoundStream(_floor(np.concatenate(pieces), seed), clips=tuple(spans))
 
 
 def at_level(clip):

@@ -12,7 +12,7 @@ from tflite.runtime import FrontEnd
 from zoo.layers.audio import MelFrontEnd, speech_embedding_front_end
 from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING
 
-STRIDE = {"tcn_trigger_word": 2, "conv_gru_trigger_word": 4}  # with their defaults
+STRIDE = {"tcn_trigger_word": 2, "conv_gru_trigger_word": 4, "course_trigger_word": 4}  # with their defaults
 PIECE_S, HISTORY_S = 57.6, 1.6  # of a long stream: the encoder sees 0.76 s
 
 
@@ -57,4 +57,6 @@ def features(config):
     """The features of a configuration's detector."""
     if config.size == "standard":
         return Features(speech_embedding_front_end(), FRAMES_PER_EMBEDDING, encoder.speech_embedding(config.encoder))
+    if config.size == "micro":
+        return Features(MelFrontEnd(), FRAMES_PER_EMBEDDING)
     return Features(MelFrontEnd(compression=config.compression), STRIDE[config.builder])

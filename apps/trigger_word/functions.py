@@ -17,16 +17,17 @@ from apps.run_folder import read_config, write_json
 from apps.task import Data
 from apps.train import evaluate_run as evaluate_test_data
 from apps.train import train as train_run
-from apps.trigger_word import checks, device, evaluation, labelled, pictures
+from apps.trigger_word import checks, collecting, device, evaluation, labelled, pictures
 from apps.trigger_word.bank import Bank
 from apps.trigger_word.calibration import calibrate, missed
 from apps.trigger_word.config import TASK, Config
 from apps.trigger_word.features import Features, features
 from apps.trigger_word.recordings import SPLITS, Recordings, gather, hours, read_recordings
 from apps.trigger_word.scenes import Ingredients, Scenes
-from apps.trigger_word.sound import backgrounds, recorded, room
+from apps.trigger_word.sound import RATE, backgrounds, recorded, room
 from tflite.export import new_folder
 from tflite.runtime import Detector
+from tflite.runtime.__main__ import read_microphone
 from tflite.runtime.randomness import Stream
 from zoo.errors import InputError
 from zoo.losses.detection import DetectionCrossentropy
@@ -63,6 +64,11 @@ def builder_arguments(config, data):
     common = {"dropout": config.dropout, "words": len(config.words), "seed": config.seed}
     if config.size == "standard":
         return {**common, "units": config.channels}
+    if config.size == "micro":
+        return common
+    if config.model == "course_trigger_word":
+        # as the notes have it, but for its linear spectrogram, which no front end of a device computes, and causal
+        return {"num_bands": 40, "padding": "causal", "words": len(config.words), "seed": config.seed}
     common = {**common, "num_mels": 40, "channels": config.channels}
     return (
         {**common, "blocks": config.blocks} if config.model == "tcn_trigger_word" else {**common, "depth": min(config.blocks, 3)}
@@ -100,7 +106,7 @@ def data_from(recordings, config):
 
     samples = tf.data.Dataset.range(VALIDATION_SCENES).map(_reader(held_out, config), num_parallel_calls=2)
     validation = samples.batch(min(config.batch_size, 32)).map(lambda x, y: (heard.of_batch(x), {"score": y})).cache()
-    train = _from_banks(content) if heard.encoder else _from_scenes(content)
+    train = _from_scenes(content) if config.size == "scratch" else _from_banks(content)
     return Data(train, validation, content, _summary(recordings, config), measure)
 
 
@@ -161,7 +167,7 @@ def _from_banks(content):
     def train_from(first_step):
         def read(step):
             x, y = tf.numpy_function(batch, [step], [tf.float32] * 2, stateful=False)
-            x.set_shape([config.batch_size, words.scores, None])
+            x.set_shape([config.batch_size, None, None])
             y.set_shape([config.batch_size, words.scores, len(config.words)])
             return x, {"score": y}
 
@@ -194,8 +200,17 @@ def model(config, data):
     network = zoo.build(
         "embedding_trigger_word" if config.size == "standard" else config.builder, **builder_arguments(config, data)
     )
+    if config.size == "micro" and config.base != "none":
+        _start_from(network, _base(config.base))
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
     network.compile(optimizer, loss={"score": DetectionCrossentropy(HARD)})
+    return network
+
+
+def _base(name):
+    network = zoo.load(name)
+    if network.name != "micro_speech_embedding":
+        raise InputError(f"`base` is {name!r}, a preset of {network.name}; expected one of micro_speech_embedding, or 'none'.")
     return network
 
 
@@ -207,11 +222,17 @@ def finish(network, folder, config, data):
     if not content.features.encoder:
         return network
     whole = zoo.build(config.builder, **builder_arguments(config, data))
-    parts = {layer.name: layer for part in (content.features.encoder, network) for layer in part.layers if layer.weights}
-    for layer in whole.layers:
-        if layer.weights:
-            layer.set_weights(parts[layer.name].get_weights())
+    for part in (content.features.encoder, network):
+        _start_from(whole, part)
     return whole
+
+
+def _start_from(network, part):
+    """Gives a network the weights of another one's layers of the same names."""
+    layers = {layer.name: layer for layer in network.layers}
+    for layer in part.layers:
+        if layer.weights and layer.name in layers:
+            layers[layer.name].set_weights(layer.get_weights())
 
 
 def assets(data):
@@ -368,6 +389,13 @@ def next_commands(folder, config):
     ]
 
 
+def collect(options):
+    """Records takes of a word from the microphone."""
+    microphone = read_microphone(RATE)
+    kept = collecting.collect(options.output, options.word, options.speaker, options.takes, options.seconds, microphone)
+    tqdm.write(f"{len(kept)} takes in {options.output}; next: python -m apps trigger-word check --recordings {options.output}")
+
+
 def check(options):
     """Prints what is odd about recordings, and writes the cut words where a folder is given."""
     if options.cut and options.cut.exists():
@@ -390,6 +418,13 @@ def check(options):
     for row in sorted(odd, key=lambda row: row["agreement"]):
         tqdm.write(f"  {row['name']}, {row['start']:.2f} to {row['end']:.2f} s: {'; '.join(row['notes'])}")
     tqdm.write(f"listen to these {len(odd)}; remove or record again what is not the word" if odd else "nothing odd was found")
+
+
+def distil(options):
+    """Trains the base of the size micro."""
+    from apps.trigger_word.distillation import distil as train_base
+
+    train_base(options)
 
 
 def evaluate_run(options):

@@ -27,6 +27,7 @@ from tflite.runtime.randomness import Stream
 from zoo.errors import InputError
 
 SPLITS = ("train", "val", "test")
+FOLDS = 5
 LEAST = 6
 SHORTEST_S = 0.1
 NEAR_TEXTS, NEAR_VOICES = 240, 3
@@ -61,7 +62,7 @@ def gather(config):
     words, sources = {}, []
     if config.recordings is not None:
         for word in config.words:
-            words[word], text = read_words(config.recordings, word, len(config.words) > 1, config.seed)
+            words[word], text = read_words(config.recordings, word, len(config.words) > 1, config.seed, config.personal)
             sources.append(("words", text))
     elif config.phrase is None:
         if config.words != (bundle.WORD,):
@@ -146,10 +147,11 @@ def bundled(kind):
     }
 
 
-def read_words(folder, word, several, seed):
+def read_words(folder, word, several, seed, personal=False):
     """The recordings of a word in a folder of the user's, by split, and a line that says how they were split.
 
     A metadata.csv (path, and speaker or split) in the folder decides; else clips are drawn, and speakers are unknown.
+    personal: they are of one person, so that clips are drawn whatever speaker is named.
     """
     folder, paths = _find(folder, word, several)
     if len(paths) < LEAST:
@@ -162,7 +164,10 @@ def read_words(folder, word, several, seed):
         _take(path, folder, word, notes.get(path.relative_to(folder).as_posix(), {}))
         for path in tqdm(paths, desc=f"reading {word}", leave=False)
     ]
-    return split_clips(clips, seed), f"{word!r}: {len(clips)} recordings, {_how_split(clips)}"
+    if personal:
+        clips = [dataclasses.replace(clip, speaker="") for clip in clips]
+    how = "of one person, whom alone the figures are about" if personal else _how_split(clips)
+    return split_clips(clips, seed), f"{word!r}: {len(clips)} recordings, {how}"
 
 
 def read_recordings(folder):
@@ -246,7 +251,8 @@ def split_clips(clips, seed):
     )
     if len(groups) < 3:
         raise InputError(
-            f"the recordings are of {len(groups)} speakers; expected at least 3, one each to train, to choose the threshold and to test."
+            f"the recordings are of {len(groups)} speakers; expected at least 3, one each to train, to choose the threshold and to test. "
+            "For a detector of one person give --personal."
         )
     held = max(1, len(groups) // 5)
     places = {g: "test" if i < held else "val" if i < 2 * held else "train" for i, g in enumerate(groups)}
@@ -293,7 +299,7 @@ def _public(sets, words):
                 f"downloading {canonical.url}" + (f", {canonical.size / 1e6:.0f} MB" if canonical.size else ", of unknown size")
             )
         found = read_set(name)
-        kept = _with_test_speakers([clip for clip in found if not says(clip.text, words)])
+        kept = with_test_speakers([clip for clip in found if not says(clip.text, words)])
         clips += kept
         left_out = f", {len(found) - len(kept)} clips that say a word left out" if len(kept) < len(found) else ""
         lines.append(("negatives", f"{name} ({find(name).licence}): {hours(kept):.2f} h of people{left_out}"))
@@ -310,7 +316,7 @@ def _public(sets, words):
     return negatives, lines
 
 
-def _with_test_speakers(clips):
+def with_test_speakers(clips):
     """Clips of a set that was split without a test part: a sixth of its training speakers becomes one."""
     if not any(clip.split for clip in clips) or any(clip.split == "test" for clip in clips):
         return clips
@@ -442,6 +448,14 @@ def _kept(name, make):
             splits=np.array([c.split for c in clips]),
         )
     return [dataclasses.replace(clip, name=f"{name}_{i}") for i, clip in enumerate(clips)]
+
+
+def fold_of(clip):
+    """The fold of a clip's speaker, 0 to 4, the same on every machine; of the clip where its speaker is not known."""
+    prompters = sorted({speaker for _, speaker, *_ in prompts.PACKAGES})
+    if clip.speaker in prompters:
+        return prompters.index(clip.speaker) % FOLDS
+    return int(hashlib.sha256(f"{clip.source} {clip.speaker or clip.name}".encode()).hexdigest(), 16) % FOLDS
 
 
 def hours(clips):

@@ -16,6 +16,7 @@ from tflite.runtime.randomness import Stream
 HOLD_S = 0.3  # how long after a word's end the label is 1
 LEVELS_DB = (-50.0, -14.0)  # active speech level of a scene, dBov
 SNR_DB = (-5.0, 28.0)
+UNDISTURBED_DB = -26.0
 DOUBT_S = 0.12  # before the word's end and after the hold, frames that count neither way
 
 
@@ -67,6 +68,11 @@ class Scenes:
         if draw.chance(0.05):
             samples = clip_peaks(draw, samples)
         return np.clip(samples, -1.0, 1.0).astype(np.float32), self._label(spans)
+
+    def undisturbed(self, index):
+        """The samples of a scene before room, noise and codec, at a middle level."""
+        speech, _ = self._place(Stream(self.seed, index))
+        return np.clip(speech * np.float32(10 ** (UNDISTURBED_DB / 20)), -1.0, 1.0)
 
     def _cut(self, clip):
         start, end = speech_span(clip.astype(np.float32) / 32768, pause_s=self.ingredients.pause_s)

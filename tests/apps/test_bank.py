@@ -114,3 +114,20 @@ def test_two_processes_may_want_one_bank(heard, cache):
         one, two = threads.map(lambda bank: bank.rows(np.arange(64))[0], banks)
     np.testing.assert_array_equal(one, two)
     assert one.any(axis=(1, 2)).all()
+
+
+def test_a_teachers_bank_holds_what_the_encoder_says_of_the_undisturbed_scene(heard):
+    small = features(Config(size="micro"))
+    noisy = Scenes(
+        Ingredients([[]], [pulse(3.0, 0.1)], [pulse(2.0, 0.3).astype("float32") / 32768], [np.ones(1, "float32")]),
+        0,
+        2.0,
+        0.08,
+        0.0,
+        0.0,
+        clean=0.0,
+    )
+    x, y = Bank(noisy, 4, small, "test", heard).rows(np.array([2]))
+    np.testing.assert_allclose(x[0], small.of_batch(noisy.scene(2)[0][None])[0], rtol=2e-3, atol=0.05)
+    np.testing.assert_allclose(y[0], heard.of_batch(noisy.undisturbed(2)[None])[0], rtol=2e-3, atol=0.05)
+    assert y.shape == (1, noisy.scores, 96)

@@ -91,6 +91,19 @@ def test_help_does_not_load_tensorflow():
             ["trigger-word", "listen", "--run", "{tmp}/nowhere", "--files", "x.wav"],
             "nowhere/config.json does not exist; expected a run folder",
         ),
+        (
+            ["trigger-word", "train", "--output", "{tmp}/run", "--personal"],
+            "`personal` is given without `recordings`; expected a folder of one person's",
+        ),
+        (
+            ["trigger-word", "collect", "--word", " ", "--output", "{tmp}/takes"],
+            "`word` is ' '; expected a name, without control characters",
+        ),
+        (["trigger-word", "collect", "--word", "hey", "--output", "{tmp}/takes", "--takes", "0"], "`takes` is 0; expected 1 to"),
+        (
+            ["trigger-word", "train", "--output", "{tmp}/run", "--size", "micro", "--base", "names", "--rendered-hours", "0"],
+            "`base` is 'names', a preset of gru_language_model; expected one of micro_speech_embedding, or 'none'",
+        ),
         (["trigger-word", "evaluate", "--run", "{run}"], "holds a run of the task 'language-model'; expected 'trigger-word'"),
         (
             ["language-model", "train", "--output", "{tmp}/run", "--text", "{tmp}/nowhere.txt"],
@@ -248,7 +261,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path):
     assert list((tmp_path / "run" / "checkpoints").glob("step_*"))
 
 
-@pytest.fixture(scope="session", params=["standard", "scratch"])
+@pytest.fixture(scope="session", params=["standard", "micro", "scratch"])
 def heard(request, tmp_path_factory):
     """A run folder of a tiny detector of each size, made by the command from a folder of recordings and one of other speech."""
     folder = tmp_path_factory.mktemp("heard")

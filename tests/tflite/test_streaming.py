@@ -97,6 +97,15 @@ def test_poolings_stream_where_steps_hold_whole_windows(pool, options, reason):
     assert_streams_as_a_whole(pooled(keras.layers.MaxPooling2D((2, 3))), x, [2, 4, 6])
 
 
+def test_pooling_over_time_alone_streams():
+    frames = keras.Input((None, 3), name="frames")
+    model = keras.Model(frames, {"score": keras.layers.MaxPooling1D(2)(frames)})
+    with pytest.raises(InputError, match="does not divide a step of 3"):
+        to_step_model(model, 3)
+    x = np.random.default_rng(0).normal(size=(1, 24, 3)).astype("float32")
+    assert_streams_as_a_whole(model, x, [2, 4, 6])
+
+
 def test_inputs_of_different_rank_are_refused():
     frames = keras.Input((None, 2), name="frames")
     wide = keras.layers.Reshape((-1, 2, 2))(keras.layers.Dense(4)(frames))

@@ -1,0 +1,162 @@
+"""The base of the size micro: a small network that learned to say, of noisy speech, what the encoder says of it undisturbed.
+
+Trained once, on speech without labels (knowledge distillation: Hinton et al. 2015, arXiv:1503.02531), and shipped as the preset
+micro-speech; each detector of that size starts from it. Its speech is of folds that benchmarks/wake_words.py does not test it on.
+"""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+import zoo
+from apps import run_folder
+from apps.config import to_json
+from apps.data import encoder, prompts
+from apps.data.sources import available
+from apps.data.speech import read_set
+from apps.fit import WarmupCosine, fit, prepare
+from apps.task import Data
+from apps.trigger_word.bank import Bank
+from apps.trigger_word.config import TASK, Config
+from apps.trigger_word.features import features
+from apps.trigger_word.recordings import PUBLIC, fold_of, hours, rendered, with_test_speakers
+from apps.trigger_word.scenes import Ingredients, Scenes
+from apps.trigger_word.sound import backgrounds, recorded, room
+from tflite.runtime.randomness import Stream
+from zoo import presets
+from zoo.errors import InputError
+
+BASE, BUILDER = "micro-speech", "micro_speech_embedding"
+FOLDS = (0, 1, 2)
+VALIDATION_SCENES = 256
+SCENE_S = 6.0
+RENDERED_HOURS = 1.0
+CARD = """# {name}
+
+A speech encoder of {weights:,} weights for microcontrollers: from mel frames of noisy speech, the 96 numbers that Google's speech_embedding
+(Lin et al. 2020, arXiv:2002.01322) gives for the same speech undisturbed, every 80 ms. `--size micro` starts each detector from it.
+
+- Model: `zoo.load("{name}")`, the builder {builder}
+- Made by: `python -m apps trigger-word distil` with the settings in preset.json's metrics; versions in preset.json
+- Speech: {hours:.1f} h, of people and rendered, {speakers} voices known by name, train splits and folds {folds} of 5; no transcript or label was used
+- Teacher: see ENCODER.md. Licence: Apache-2.0, weights included
+
+## Figures
+
+On scenes of voices that were not trained on, it explains {explained:.1f}% of the variance of the teacher's numbers (of the undisturbed speech).
+
+## Limits
+
+It was trained on English for the greater part. Alone it detects nothing: it is a start to train from.
+"""
+
+
+def distil(options):
+    """Trains the base and writes its preset."""
+    config, folder = options.config, options.output
+    run_folder.start(folder, dataclasses.replace(TASK, name="trigger-word distil"), config)
+    prepare(config)
+    train, val = speech("train"), speech("val")
+    banks = {
+        "train": _bank(train, config, "train", config.scenes, "scenes to learn from"),
+        "val": _bank(val, config, "val", VALIDATION_SCENES, "scenes to check by"),
+    }
+    for bank in banks.values():
+        bank.make()
+    _, targets = banks["train"].rows(np.arange(min(config.scenes, 2000)))
+    mean, spread = (f(targets, axis=(0, 1)).astype(np.float32) for f in (np.mean, np.std))
+
+    def batch(bank, indices):
+        x, y = bank.rows(indices)
+        return x, (y - mean) / spread
+
+    def train_from(first_step):
+        def read(step):
+            draw = Stream(config.seed + 4, int(step))
+            return batch(banks["train"], (draw.array(config.batch_size) * config.scenes).astype(np.int64))
+
+        def shaped(step):
+            x, y = tf.numpy_function(read, [step], [tf.float32] * 2, stateful=False)
+            x.set_shape([config.batch_size, None, None])
+            y.set_shape([config.batch_size, None, len(mean)])
+            return x, {"embedding": y}
+
+        steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
+        return steps.map(shaped, num_parallel_calls=1, deterministic=True).prefetch(3)
+
+    x, y = batch(banks["val"], np.arange(VALIDATION_SCENES))
+    validation = tf.data.Dataset.from_tensor_slices((x, {"embedding": y})).batch(config.batch_size)
+    network = zoo.build(BUILDER, seed=config.seed)
+    network.compile(
+        keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.001, clipnorm=1.0),
+        loss={"embedding": "mse"},
+    )
+    network, history = fit(network, Data(train_from, validation, None, {}), config, ("val_loss", "min"), folder)
+    explained = 100 * (1 - min(row["val_loss"] for row in history) / float(np.var(y)))
+    _save(network, folder, config, train, explained)
+    tqdm.write(f"preset: {folder / BASE}; {explained:.1f}% of the teacher's variance explained on other voices")
+
+
+def speech(split):
+    """Speech of the base's folds and of a split, clips; and rendered voices."""
+    clips = []
+    for name in PUBLIC:
+        if available(name):
+            clips += with_test_speakers(read_set(name))
+    if available("speech_commands_test_v0.02"):
+        clips += [clip for clip in read_set("speech_commands_test_v0.02") if clip.text != "_silence_" and clip.split]
+    if prompts.fetched():
+        clips += prompts.read_prompts()
+    clips = [clip for clip in clips if (clip.split or "train") == split and fold_of(clip) in FOLDS]
+    if not clips:
+        raise InputError("no recorded speech is within reach; distil needs some: set ZOO_DATA_MIRROR, or see docs/data.md.")
+    return clips + rendered(split, RENDERED_HOURS, 0 if split == "train" else 1)
+
+
+def _bank(clips, config, split, count, label):
+    draw = Stream(config.seed, 2_000_000 + (split == "val"))
+    noises, rooms = recorded()
+    samples = [clip.samples for clip in clips]
+    ingredients = Ingredients(
+        [[]],
+        samples,
+        backgrounds(draw, samples, 60) + 2 * noises[split],
+        [room(draw) for _ in range(96)] + rooms[split],
+    )
+    student, teacher = features(Config(size="micro")), features(Config(size="standard", encoder=config.encoder))
+    scenes = Scenes(ingredients, config.seed + (split == "val"), SCENE_S, student.score_s, 0.0, part_share=0.0)
+    return Bank(scenes, count, student, label, teacher)
+
+
+def _save(trained, folder, config, clips, explained):
+    network = zoo.build(BUILDER, seed=config.seed)  # without the optimizer's variables
+    network.set_weights(trained.get_weights())
+    run_folder.write_text(folder / "ENCODER.md", encoder.NOTICE)
+    metrics = {
+        "variance_explained": explained / 100,
+        "hours": hours(clips),
+        "settings": to_json(config),
+    }
+    speakers = len({clip.speaker for clip in clips} - {""})
+    presets.save(
+        folder / BASE,
+        network,
+        builder=BUILDER,
+        arguments={"seed": config.seed},
+        task="speech_encoder",
+        metrics=metrics,
+        card=CARD.format(
+            name=BASE,
+            builder=BUILDER,
+            weights=network.count_params(),
+            hours=hours(clips),
+            speakers=speakers,
+            folds=", ".join(map(str, FOLDS)),
+            explained=explained,
+        ),
+        versions=run_folder.versions(),
+        extra=[("ENCODER.md", folder / "ENCODER.md")],
+    )
