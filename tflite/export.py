@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import shutil
 import tempfile
-from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
@@ -13,7 +11,7 @@ import zoo
 from tflite.ops import check_operations
 from tflite.runtime.quiet import quiet_stderr
 from zoo.errors import InputError
-from zoo.presets import put_in_place
+from zoo.folders import new_folder
 
 
 def convert(step, calibration=None):
@@ -85,21 +83,3 @@ def write_device_folder(folder, step, states, *, float_file, int8_file, descript
 
 def _tensor(tensor):
     return {"shape": list(tensor.shape), "dtype": tensor.dtype}
-
-
-class new_folder:
-    """A context that gives a temporary folder and puts it in the place of `folder` when it ends without an error."""
-
-    def __init__(self, folder):
-        self.folder = Path(folder)
-
-    def __enter__(self):
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
-        (self._temporary / "new").mkdir(mode=0o755)
-        return self._temporary / "new"
-
-    def __exit__(self, error, *_):
-        if error is None:
-            put_in_place(self._temporary / "new", self.folder, self._temporary / "old")
-        shutil.rmtree(self._temporary, ignore_errors=True)

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import zipfile
 from pathlib import Path
 
 from zoo.errors import InputError
+from zoo.folders import put_in_place
 from zoo.registry import build, find
 
 SHIPPED = Path(__file__).resolve().parent.parent / "saved_models"
@@ -57,19 +57,6 @@ def save(folder, model, *, builder, arguments, task, metrics, card, versions, ex
         }
         (new / "preset.json").write_text(json.dumps(preset, indent=1) + "\n", "utf8")
         put_in_place(new, folder, Path(temporary) / "old")
-
-
-def put_in_place(new, folder, old):
-    """Renames a finished folder to its place; what was there goes to `old`, and comes back if the second step fails."""
-    if not folder.exists():
-        os.rename(new, folder)
-        return
-    os.rename(folder, old)
-    try:
-        os.rename(new, folder)
-    except BaseException:
-        os.rename(old, folder)
-        raise
 
 
 def _weights(model, archive):

@@ -1,4 +1,5 @@
-"""Telephone prompts that Debian distributes, 2.5 h by five professional speakers in five languages: `python -m apps.data.prompts` fetches them.
+"""Telephone prompts that Debian distributes, 2.5 h by five professional speakers in five languages: `python -m apps.data.prompts` fetches them,
+and the dialogue of `apps.data.dialogue`.
 
 apt checks each package against Debian's signatures; the packages stay as they are in the cache, and are read from there.
 """
@@ -34,18 +35,23 @@ SPLITS = {"Ivrvoice": "val", "Menardi": "test"}  # the others train
 
 def fetched():
     """Whether all packages are in the cache."""
-    return all(_package(name) for row in PACKAGES for name in (row[0], row[2]) if name)
+    return all(map(package, names()))
 
 
-def fetch():
-    """Downloads the packages that are not in the cache, with apt."""
+def names():
+    """The packages of the prompts and their transcripts."""
+    return [name for row in PACKAGES for name in (row[0], row[2]) if name]
+
+
+def fetch(names):
+    """Downloads those packages that are not in the cache, with apt."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise InputError(
             "the prompts come as Debian packages, and apt-get or dpkg-deb is not here; run this on Debian or Ubuntu."
         )
     folder = cache_folder() / "debian"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in tqdm([n for row in PACKAGES for n in (row[0], row[2]) if n and not _package(n)], desc="fetching prompts"):
+    for name in tqdm([name for name in names if not package(name)], desc="fetching packages"):
         done = subprocess.run(["apt-get", "download", name], cwd=folder, capture_output=True, text=True)
         if done.returncode:
             reason = " ".join(done.stderr.split())[:160]
@@ -58,7 +64,7 @@ def read_prompts():
     """The prompts as clips at 16 kHz; speakers known, texts where Debian has them."""
     clips = []
     for package, speaker, texts_package, texts_file in tqdm(PACKAGES, desc="reading prompts", leave=False):
-        archive = _open(package)
+        archive = open_package(package)
         texts = _texts(texts_package, texts_file) if texts_package else {}
         for member in sorted((m for m in archive if m.name.endswith(".wav")), key=lambda m: m.name):
             name = member.name.split("/sounds/", 1)[1].split("/", 1)[1]
@@ -73,13 +79,14 @@ def read_prompts():
     return clips
 
 
-def _package(name):
+def package(name):
+    """The path of a package in the cache, or None."""
     return next(iter(sorted((cache_folder() / "debian").glob(f"{name}_*.deb"))), None)
 
 
-def _open(name):
+def open_package(name):
     """A package's files, read without unpacking."""
-    path = _package(name)
+    path = package(name)
     if path is None:
         raise InputError(f"the package {name} is not in the cache; run `python -m apps.data.prompts`.")
     done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(path)], capture_output=True)
@@ -89,7 +96,7 @@ def _open(name):
 
 
 def _texts(package, file):
-    archive = _open(package)
+    archive = open_package(package)
     member = next((m for m in archive if m.name.endswith(file) and m.isfile()), None)
     if member is None:
         return {}
@@ -98,10 +105,13 @@ def _texts(package, file):
 
 
 if __name__ == "__main__":
+    from apps.data import dialogue
+
     try:
-        fetch()
-        found = read_prompts()
+        fetch([*names(), dialogue.PACKAGE])
+        found = {"prompts": read_prompts(), "lines of dialogue": dialogue.read_dialogue()}
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    print(f"{len(found)} prompts, {sum(clip.seconds for clip in found) / 3600:.2f} h, in {cache_folder() / 'debian'}")
+    for kind, clips in found.items():
+        print(f"{len(clips)} {kind}, {sum(clip.seconds for clip in clips) / 3600:.2f} h, in {cache_folder() / 'debian'}")

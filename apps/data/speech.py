@@ -40,12 +40,19 @@ def read_set(name, keep=lambda row: True):
 
     Rows have path, speaker, split and text ('transcript', 'word' or 'label').
     """
+    path, _ = fetch(name)
+    archive = Archive(path)
+    return [_clip(archive, name, row) for row in rows_of(name) if keep(row)]
+
+
+def rows_of(name):
+    """The rows of a speech data set."""
     path, form = fetch(name)
     archive = Archive(path)
     rows = _CANONICAL[form.layout](archive) if form.layout in _CANONICAL else _mirror_rows(archive, name)
     if rows is None:
         raise InputError(f"{path} is a form of {name!r} that has no reader; use a mirror (ZOO_DATA_MIRROR).")
-    return [_clip(archive, name, row) for row in rows if keep(row)]
+    return rows
 
 
 def _clip(archive, name, row):

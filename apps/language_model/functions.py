@@ -17,11 +17,12 @@ from apps.language_model.generation import TextSampler
 from apps.report import Section, history_figure
 from apps.run_folder import read_config
 from apps.task import Data
-from tflite.export import convert, new_folder, write_device_folder
+from tflite.export import convert, write_device_folder
 from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Generator
 from tflite.runtime.sampling import check_sampling
 from tflite.streaming import to_step_model
+from zoo.folders import new_folder
 from zoo.metrics.language import Perplexity
 
 SAMPLES = 200

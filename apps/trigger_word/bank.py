@@ -20,7 +20,7 @@ from apps.trigger_word import scenes
 VERSION = 2  # of the scenes and features; another one makes all banks anew
 BLOCK = 32
 STALE_S = 24 * 3600
-KEPT = 24  # banks in the cache; the oldest go first
+KEPT_BYTES = 6e9  # of banks in the cache; those that were not used for longest go first, the two in use stay
 
 
 class Bank:
@@ -130,9 +130,13 @@ class Bank:
     @staticmethod
     def _forget(folder):
         notes = sorted(folder.glob("*.json"), key=lambda path: -path.stat().st_mtime)
-        for note in notes[KEPT:]:
-            for path in folder.glob(f"{note.stem}.*"):
-                path.unlink(missing_ok=True)
+        total = 0
+        for index, note in enumerate(notes):
+            files = list(folder.glob(f"{note.stem}.*"))
+            total += sum(path.stat().st_size for path in files)
+            if index >= 2 and total > KEPT_BYTES:
+                for path in files:
+                    path.unlink(missing_ok=True)
         for path in folder.glob("*.features"):
             # of a run that was stopped before its first note, and not the one under way
             if not path.with_suffix(".json").is_file() and time.time() - path.stat().st_mtime > STALE_S:

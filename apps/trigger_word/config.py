@@ -61,7 +61,7 @@ class Config(TrainingConfig):
     """feature frames (10 ms each) that the exported model takes at a time; a multiple of 8, of 4 for the size scratch"""
     batch_size: Annotated[int, Bounds(1, 65536)] = 64
     """scenes in a step"""
-    steps: Annotated[int, Bounds(1, 10_000_000)] = 3000
+    steps: Annotated[int, Bounds(1, 10_000_000)] = 5000
     """training steps in all"""
 
     @property
@@ -125,7 +125,7 @@ class Collect:
 class DistilConfig(TrainingConfig):
     """Trains the base of the size micro: a small network that learns the encoder's embeddings of undisturbed speech from noisy speech."""
 
-    scenes: Annotated[int, Bounds(64, 1_000_000)] = 20000
+    scenes: Annotated[int, Bounds(64, 1_000_000)] = 24000
     """scenes of speech that are made once and learned from many times"""
     encoder: Path | None = None
     """the encoder's file, where the package pyopen-wakeword is not installed"""
@@ -135,7 +135,7 @@ class DistilConfig(TrainingConfig):
     """the highest learning rate of the schedule (linear warm-up, then cosine to a hundredth)"""
     steps_per_epoch: Annotated[int, Bounds(1, 10_000_000)] = 500
     """steps between two looks at the validation data"""
-    steps: Annotated[int, Bounds(1, 10_000_000)] = 8000
+    steps: Annotated[int, Bounds(1, 10_000_000)] = 12000
     """training steps in all"""
 
 

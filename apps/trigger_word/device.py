@@ -8,10 +8,11 @@ import tensorflow as tf
 from apps.config import read_json
 from apps.run_folder import write_json
 from apps.trigger_word import evaluation
-from tflite.export import convert, new_folder, write_device_folder
+from tflite.export import convert, write_device_folder
 from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Detector
 from tflite.streaming import to_step_model
+from zoo.folders import new_folder
 
 SAME_S = 0.2
 README = """# A detector of {words}

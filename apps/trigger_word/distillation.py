@@ -14,7 +14,7 @@ from tqdm import tqdm
 import zoo
 from apps import run_folder
 from apps.config import to_json
-from apps.data import encoder, prompts
+from apps.data import dialogue, encoder, prompts
 from apps.data.sources import available
 from apps.data.speech import read_set
 from apps.fit import WarmupCosine, fit, prepare
@@ -111,6 +111,8 @@ def speech(split):
     if prompts.fetched():
         clips += prompts.read_prompts()
     clips = [clip for clip in clips if (clip.split or "train") == split and fold_of(clip) in FOLDS]
+    if split == "train" and dialogue.fetched():
+        clips += dialogue.read_dialogue()  # which no benchmark tests on
     if not clips:
         raise InputError("no recorded speech is within reach; distil needs some: set ZOO_DATA_MIRROR, or see docs/data.md.")
     return clips + rendered(split, RENDERED_HOURS, 0 if split == "train" else 1)

@@ -25,11 +25,11 @@ from apps.trigger_word.features import Features, features
 from apps.trigger_word.recordings import SPLITS, Recordings, gather, hours, read_recordings
 from apps.trigger_word.scenes import Ingredients, Scenes
 from apps.trigger_word.sound import RATE, backgrounds, recorded, room
-from tflite.export import new_folder
 from tflite.runtime import Detector
 from tflite.runtime.__main__ import read_microphone
 from tflite.runtime.randomness import Stream
 from zoo.errors import InputError
+from zoo.folders import new_folder
 from zoo.losses.detection import DetectionCrossentropy
 
 VALIDATION_SCENES = 96
@@ -37,6 +37,7 @@ NEAR_SHARE = 0.12
 OTHER_PASSES = 1.5  # how often the bank holds each hour of other speech
 HARD = 100
 ROOMS = 48
+MASKS, MASKED_FRAMES, MASKED_BANDS = 3, 20, 10  # of the size micro's frames: how many, at most so many frames and bands each
 PAUSE_S = 0.8  # within a phrase of several words
 EXAMPLE_S = 60.0
 CHUNK = 1280  # samples that a microphone gives at a time, 80 ms
@@ -162,7 +163,8 @@ def _from_banks(content):
         rows = [
             bank.rows(np.minimum((draw.array(n) * bank.count).astype(np.int64), bank.count - 1)) for bank, n in zip(banks, counts)
         ]
-        return [np.concatenate(parts) for parts in zip(*rows)]
+        x, y = (np.concatenate(parts) for parts in zip(*rows))
+        return (x if heard.encoder else masked(x, draw)), y
 
     def train_from(first_step):
         def read(step):
@@ -177,6 +179,19 @@ def _from_banks(content):
         return steps.map(read, num_parallel_calls=1, deterministic=True).prefetch(3)
 
     return train_from
+
+
+def masked(frames, draw):
+    """Mel frames (batch, time, bands) with a few bands and stretches of time each at the row's mean (SpecAugment: Park et al. 2019, arXiv:1904.08779)."""
+    batch, size = len(frames), frames.shape[1:]
+    mean = frames.mean(axis=(1, 2), keepdims=True)
+    for axis, most in ((0, MASKED_FRAMES), (1, MASKED_BANDS)) * MASKS:
+        width = np.floor(draw.array(batch) * (most + 1))
+        start = np.floor(draw.array(batch) * (size[axis] - width + 1))
+        place = np.arange(size[axis])
+        hidden = (place >= start[:, None]) & (place < (start + width)[:, None])
+        frames = np.where(np.expand_dims(hidden, 2 - axis), mean, frames)
+    return frames
 
 
 def _summary(recordings, config):

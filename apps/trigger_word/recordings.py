@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from apps.data import prompts
+from apps.data import dialogue, prompts
 from apps.data.audio import CLIPPED, SILENCE, clipped, find_recordings, read_audio, speech_span, through_opus
 from apps.data.pronunciation import VOCABULARY, near, phonemes
 from apps.data.sentences import sentence
@@ -309,6 +309,14 @@ def _public(sets, words):
         lines.append(
             ("negatives", f"Debian's telephone prompts ({prompts.LICENCE}): {hours(found):.2f} h of people in five languages")
         )
+    if dialogue.fetched():
+        lines.append(
+            (
+                "negatives",
+                f"dialogue of a game ({dialogue.LICENCE}): {hours(found := dialogue.read_dialogue()):.2f} h of people, to train on; nobody checked that the words are not in it",
+            )
+        )
+        clips += found
     negatives = {split: [clip for clip in clips if (clip.split or "train") == split] for split in SPLITS}
     if not all(negatives.values()):
         # canonical archives are one official split each: split by speaker instead

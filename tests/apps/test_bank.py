@@ -71,7 +71,7 @@ def test_another_seed_recording_or_count_is_another_bank(heard, cache):
 
 
 def test_the_oldest_banks_make_room(heard, monkeypatch, cache):
-    monkeypatch.setattr(bank_module, "KEPT", 2)
+    monkeypatch.setattr(bank_module, "KEPT_BYTES", 0)
     for count in (4, 5, 6):
         Bank(scenes(), count, heard, "test").make()
     assert len(list(cache.glob("*.json"))) == 2 and len(list(cache.glob("*.features"))) == 2

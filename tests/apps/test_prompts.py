@@ -1,13 +1,15 @@
 """Debian's prompts, read from packages as they are; the packages here are made by dpkg-deb on the spot."""
 
 import gzip
+import io
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
+import soundfile
 
-from apps.data import prompts
+from apps.data import dialogue, prompts
 from apps.data.audio import write_audio
 from zoo.errors import InputError
 
@@ -64,4 +66,41 @@ def test_a_missing_or_broken_package_ends_in_words(tmp_path, monkeypatch):
         prompts.read_prompts()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(InputError, match="run this on Debian or Ubuntu"):
-        prompts.fetch()
+        prompts.fetch(prompts.names())
+
+
+def archive(path, entries, form=dialogue.MP3):
+    """A game's archive of (name, samples at 11025 Hz)."""
+    sounds = []
+    for _, samples in entries:
+        with io.BytesIO() as file:
+            soundfile.write(file, samples, 11025, format="MP3")
+            sounds.append(file.getvalue())
+    at = dialogue.HEADER.size + len(entries) * dialogue.ENTRY.size
+    content = dialogue.HEADER.pack(b"QTBL", b"CEM10", form, len(entries))
+    for (name, _), sound in zip(entries, sounds):
+        content += dialogue.ENTRY.pack(name.encode(), 1, at, len(sound))
+        at += len(sound)
+    path.write_bytes(content + b"".join(sounds))
+
+
+def test_dialogue_is_read_without_the_games_noises(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    assert not dialogue.fetched()
+    line = 0.3 * np.sin(np.arange(11025) / 9)
+    entries = [("020001P2.SB", line), ("DOOR.SB", line), ("020002J1.SB", line[:500]), ("HOTEL.PCX", line)]
+    package(tmp_path, dialogue.PACKAGE, {dialogue.FILE: lambda path: archive(path, entries)})
+    (clip,) = dialogue.read_dialogue()
+    assert (
+        clip.split == "train"
+        and clip.coded
+        and abs(clip.seconds - 1) < 0.15
+        and abs(int(clip.samples[4000:12000].max()) - 9830) < 900
+    )
+
+
+def test_another_archive_of_the_game_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    package(tmp_path, dialogue.PACKAGE, {dialogue.FILE: lambda path: archive(path, [], form=0)})
+    with pytest.raises(InputError, match="is not the archive that is known"):
+        dialogue.read_dialogue()

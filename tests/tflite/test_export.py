@@ -9,12 +9,13 @@ from tensorflow.lite.python import schema_py_generated as schema
 
 import zoo
 from tests.zoo.test_models import NAMES, example
-from tflite.export import convert, new_folder
+from tflite.export import convert
 from tflite.ops import REFUSED, check_operations, operations
 from tflite.parity import compare, record_steps, run_file
 from tflite.runtime.interpreter import StepModel
 from tflite.streaming import to_step_model
 from zoo.errors import InputError
+from zoo.folders import new_folder
 
 STREAMING = [name for name in NAMES if next(e for e in zoo.list_models() if e.name == name).streams]
 
