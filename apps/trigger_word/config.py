@@ -42,7 +42,7 @@ class Config(TrainingConfig):
     model: Literal["tcn_trigger_word", "conv_gru_trigger_word", "course_trigger_word"] = "tcn_trigger_word"
     """builder of the zoo, for the size scratch"""
     channels: Annotated[int, Bounds(1, 4096)] = 64
-    """width of the network, or of the head"""
+    """width of the network, or of the head of the size standard; the size micro is as wide as its base"""
     blocks: Annotated[int, Bounds(1, 64)] = 8
     """depth, for the size scratch: residual blocks of the TCN, or recurrent layers of the GRU"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.2
@@ -55,6 +55,12 @@ class Config(TrainingConfig):
     """length of a training scene, seconds"""
     positive_share: Annotated[float, Bounds(0.01, 0.9)] = 0.35
     """how often a scene has the word next, rather than other speech"""
+    near_share: Annotated[float, Bounds(0.0, 0.9)] = 0.12
+    """how often it has something that sounds like the word next"""
+    clean_share: Annotated[float, Bounds(0.0, 1.0)] = 0.15
+    """share of scenes without room, noise and codec"""
+    masks: Annotated[int, Bounds(0, 20)] = 3
+    """stretches of time, and of bands, that are hidden in each scene, for the size micro"""
     target_false_accepts_per_hour: Annotated[float, Bounds(0.0, 1000.0)] = 0.5
     """the threshold keeps to this on the validation streams"""
     frames_per_step: Annotated[int, Bounds(4, 400)] = 8
@@ -78,6 +84,13 @@ class Config(TrainingConfig):
         super().__post_init__()
         if not self.words:
             object.__setattr__(self, "words", (self.phrase or "computer",))
+        if self.size != "scratch":
+            defaults = {field.name: field.default for field in dataclasses.fields(self)}
+            for name in ("model", "blocks", "compression"):
+                if getattr(self, name) != defaults[name]:
+                    raise InputError(
+                        f"`{name}` is {getattr(self, name)!r} with the size {self.size}, which has none to choose; leave it out, or give --size scratch."
+                    )
         if self.personal and self.recordings is None:
             raise InputError(
                 "`personal` is given without `recordings`; expected a folder of one person's recordings of the word."
@@ -216,6 +229,9 @@ SEARCH = {
     "channels": Choice((32, 48, 64, 96)),
     "dropout": Range(0.0, 0.5),
     "positive_share": Range(0.2, 0.6),
+    "near_share": Range(0.0, 0.3),
+    "clean_share": Range(0.0, 0.4),
+    "masks": Choice((0, 1, 2, 3, 4)),
 }
 
 TASK = Task(

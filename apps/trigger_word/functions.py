@@ -33,11 +33,10 @@ from zoo.folders import new_folder
 from zoo.losses.detection import DetectionCrossentropy
 
 VALIDATION_SCENES = 96
-NEAR_SHARE = 0.12
 OTHER_PASSES = 1.5  # how often the bank holds each hour of other speech
 HARD = 100
 ROOMS = 48
-MASKS, MASKED_FRAMES, MASKED_BANDS = 3, 20, 10  # of the size micro's frames: how many, at most so many frames and bands each
+MASKED_FRAMES, MASKED_BANDS = 20, 10  # at most, each time
 PAUSE_S = 0.8  # within a phrase of several words
 EXAMPLE_S = 60.0
 CHUNK = 1280  # samples that a microphone gives at a time, 80 ms
@@ -127,12 +126,16 @@ def _reader(scenes, config):
     return read
 
 
+def _training_scenes(content, ingredients, seed, positive_share, **shares):
+    config = content.config
+    shares.update(near_share=config.near_share, clean=config.clean_share)
+    return Scenes(ingredients, seed, config.scene_s, content.features.score_s, positive_share, **shares)
+
+
 def _from_scenes(content):
     """Every batch of new scenes."""
     config, heard = content.config, content.features
-    scenes = Scenes(
-        content.ingredients["train"], config.seed + 1, config.scene_s, heard.score_s, config.positive_share, near_share=NEAR_SHARE
-    )
+    scenes = _training_scenes(content, content.ingredients["train"], config.seed + 1, config.positive_share)
 
     def train(first_step):
         indices = tf.data.Dataset.range(first_step * config.batch_size, np.iinfo(np.int64).max)
@@ -146,10 +149,10 @@ def _from_scenes(content):
 def _from_banks(content):
     """Every batch half of scenes with words, half of other speech alone, drawn from two banks."""
     config, heard, train = content.config, content.features, content.ingredients["train"]
-    words = Scenes(train, config.seed + 1, config.scene_s, heard.score_s, config.positive_share, near_share=NEAR_SHARE)
+    words = _training_scenes(content, train, config.seed + 1, config.positive_share)
     # without words: the same bank serves every word
     wordless = dataclasses.replace(train, words=[[] for _ in config.words])
-    other = Scenes(wordless, config.seed + 3, config.scene_s, heard.score_s, 0.0, part_share=0.0, near_share=NEAR_SHARE)
+    other = _training_scenes(content, wordless, config.seed + 3, 0.0, part_share=0.0)
     speech_s = sum(len(samples) for samples in train.negatives) / 16000
     passes = max(config.batch_size, round(OTHER_PASSES * speech_s / config.scene_s))
     banks = (
@@ -164,7 +167,7 @@ def _from_banks(content):
             bank.rows(np.minimum((draw.array(n) * bank.count).astype(np.int64), bank.count - 1)) for bank, n in zip(banks, counts)
         ]
         x, y = (np.concatenate(parts) for parts in zip(*rows))
-        return (x if heard.encoder else masked(x, draw)), y
+        return (x if heard.encoder else masked(x, draw, config.masks)), y
 
     def train_from(first_step):
         def read(step):
@@ -181,11 +184,11 @@ def _from_banks(content):
     return train_from
 
 
-def masked(frames, draw):
-    """Mel frames (batch, time, bands) with a few bands and stretches of time each at the row's mean (SpecAugment: Park et al. 2019, arXiv:1904.08779)."""
+def masked(frames, draw, count):
+    """Mel frames (batch, time, bands) with `count` stretches of time, and of bands, at the row's mean (SpecAugment: Park et al. 2019, arXiv:1904.08779)."""
     batch, size = len(frames), frames.shape[1:]
     mean = frames.mean(axis=(1, 2), keepdims=True)
-    for axis, most in ((0, MASKED_FRAMES), (1, MASKED_BANDS)) * MASKS:
+    for axis, most in ((0, MASKED_FRAMES), (1, MASKED_BANDS)) * count:
         width = np.floor(draw.array(batch) * (most + 1))
         start = np.floor(draw.array(batch) * (size[axis] - width + 1))
         place = np.arange(size[axis])

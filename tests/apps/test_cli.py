@@ -92,6 +92,10 @@ def test_help_does_not_load_tensorflow():
             "nowhere/config.json does not exist; expected a run folder",
         ),
         (
+            ["trigger-word", "train", "--output", "{tmp}/run", "--blocks", "3"],
+            "`blocks` is 3 with the size standard, which has none to choose; leave it out, or give --size scratch",
+        ),
+        (
             ["trigger-word", "train", "--output", "{tmp}/run", "--personal"],
             "`personal` is given without `recordings`; expected a folder of one person's",
         ),
@@ -284,8 +288,7 @@ def heard(request, tmp_path_factory):
         request.param,
         "--scenes",
         "16",
-        "--blocks",
-        "1",
+        *(["--blocks", "1"] if request.param == "scratch" else []),
         "--batch-size",
         "2",
         "--scene-s",

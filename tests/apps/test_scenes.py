@@ -10,7 +10,7 @@ from apps.data.speech import Clip
 from apps.trigger_word import bundle
 from apps.trigger_word.config import Config
 from apps.trigger_word.features import features
-from apps.trigger_word.functions import builder_arguments, data_from
+from apps.trigger_word.functions import builder_arguments, data_from, masked
 from apps.trigger_word.recordings import SPLITS, Recordings, bundled
 from apps.trigger_word.scenes import DOUBT_S, HOLD_S, Ingredients, Scenes
 from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, recorded, reverberate, room
@@ -121,18 +121,22 @@ def test_the_bundled_recordings_keep_voices_apart_and_small():
     assert bundle.WORD not in " ".join(clip.text for split in SPLITS for clip in bundled("other")[split])
 
 
-@pytest.mark.parametrize("name", ["tcn_trigger_word", "conv_gru_trigger_word", "speech_embedding_trigger_word"])
+@pytest.mark.parametrize(
+    "name",
+    ["tcn_trigger_word", "conv_gru_trigger_word", "course_trigger_word", "micro_trigger_word", "speech_embedding_trigger_word"],
+)
 @pytest.mark.parametrize("seconds", [2.5, 6.01, 6.25])
 def test_a_scene_has_as_many_labels_as_the_model_has_scores(ingredients, name, seconds):
-    size = {"size": "standard"} if name == "speech_embedding_trigger_word" else {"size": "scratch", "model": name}
-    config = Config(scene_s=seconds, channels=4, blocks=1, words=("a", "b"), **size)
+    sizes = {"speech_embedding_trigger_word": {"size": "standard"}, "micro_trigger_word": {"size": "micro"}}
+    size = sizes.get(name, {"size": "scratch", "model": name, "blocks": 1})
+    config = Config(scene_s=seconds, channels=4, words=("a", "b"), **size)
     heard = features(config)
     samples, labels = Scenes(ingredients, 0, seconds, heard.score_s).scene(0)
     scores = zoo.build(name, **builder_arguments(config, None))(heard.layer(samples[None]))["score"]
     assert scores.shape[1:] == labels.shape
 
 
-@pytest.mark.parametrize("size", ["standard", "scratch"])
+@pytest.mark.parametrize("size", ["standard", "micro", "scratch"])
 def test_batches_go_on_from_any_step(size, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
     clip = Clip(pulse(0.5, 0.5), "a.wav", "x", text="a")
@@ -161,3 +165,17 @@ def test_recorded_noises_and_rooms_of_one_series_stand_in_one_split(mirror):
     assert sum(map(len, noises.values())) == 21 and sum(map(len, rooms.values())) == 19
     heard = {split: {samples.tobytes() for samples in noises[split]} for split in SPLITS}
     assert not heard["train"] & heard["test"] and not heard["val"] & heard["test"] and not heard["train"] & heard["val"]
+
+
+def test_masks_hide_whole_stretches_and_bands_and_say_so_the_same_twice():
+    frames = np.random.default_rng(0).uniform(1, 2, (4, 600, 40)).astype("float32")
+    found = masked(frames, Stream(0, 1), 2)
+    np.testing.assert_array_equal(found, masked(frames, Stream(0, 1), 2))
+    np.testing.assert_array_equal(masked(frames, Stream(0, 1), 0), frames)
+    for row, before in zip(found, frames):
+        hidden = row != before
+        assert 0 < hidden.sum() < hidden.size / 2
+        # what is hidden is whole bands, or whole stretches of time
+        bands, times = hidden.all(axis=0), hidden.all(axis=1)
+        np.testing.assert_array_equal(hidden, bands[None] | times[:, None])
+        np.testing.assert_allclose(row[hidden], before.mean(), rtol=1e-5)
