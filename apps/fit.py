@@ -5,7 +5,6 @@ It is written to a temporary name and renamed; a run that was killed goes on fro
 """
 
 import contextlib
-import csv
 import io
 import json
 import math
@@ -23,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from apps.run_folder import replacing, write_json, write_text
+from apps.run_folder import replacing, write_json, write_table
 from zoo.errors import InputError
 
 KEPT = 2
@@ -245,11 +244,7 @@ class _Run:
         self._write_history()
 
     def _write_history(self):
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.history[0])
-        writer.writeheader()
-        writer.writerows(self.history)
-        write_text(self.folder / "history.csv", text.getvalue())
+        write_table(self.folder / "history.csv", self.history)
 
     def finish(self, finish):
         self.callbacks.on_train_end()

@@ -1,7 +1,10 @@
 """The run folder: files written whole or not at all, the configuration kept, versions noted."""
 
 import contextlib
+import csv
+import dataclasses
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -40,6 +43,15 @@ def write_json(path, value):
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
+def write_table(path, rows):
+    """Writes a CSV file of dictionaries, with the first one's columns, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
 def start(folder, task, config):
     """Makes the folder, or takes up the run in it: its configuration must be the same."""
     folder = Path(folder)
@@ -51,6 +63,7 @@ def start(folder, task, config):
         found = read_json(path)
         if not isinstance(found, dict):
             raise InputError(f"{path} holds {type(found).__name__}; expected the settings of a run. Give another --output.")
+        found = {**_defaults(config), **found}  # a setting that came later
         changed = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
         if changed:
             key = changed[0]
@@ -63,6 +76,24 @@ def start(folder, task, config):
     else:
         write_json(path, wanted)
     write_json(folder / "environment.json", environment(config))
+
+
+def _defaults(config):
+    """The defaults of a configuration's fields, JSON-able."""
+    fields = {field.name: field.default for field in dataclasses.fields(config) if field.default is not dataclasses.MISSING}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+
+
+def same_data(folder, fingerprint, begins=False):
+    """Refuses data other than those that the run began with; data sets come within reach, or leave it."""
+    path = Path(folder) / "data.json"
+    if begins and not path.is_file():
+        write_json(path, fingerprint)
+    elif path.is_file() and read_json(path) != fingerprint:
+        raise InputError(
+            f"{folder} was begun with other data than are within reach now; bring them back (ZOO_DATA_MIRROR, ZOO_CACHE, your folders), "
+            "or train anew with another --output."
+        )
 
 
 def read_config(folder, task):

@@ -1,5 +1,6 @@
 """Training, exporting, evaluating and reporting a run, the same for all tasks."""
 
+import contextlib
 import os
 import sys
 import zipfile
@@ -23,8 +24,8 @@ def train(task, config, output):
     run_folder.start(output, task, config)
     prepare(config)
     functions = task.functions
-    data = functions.data(config)
-    _same_data(output, data, begins=True)
+    data = _data(functions, config, output)
+    run_folder.same_data(output, data.summary.get("fingerprint"), begins=True)
     for name, text in functions.assets(data).items():
         run_folder.write_text(output / "assets" / name, text)
     model = functions.model(config, data)
@@ -43,16 +44,18 @@ def train(task, config, output):
         tqdm.write(f"  {command.replace('python', _python(), 1)}")
 
 
-def _same_data(folder, data, begins=False):
-    """Refuses data other than those that the run began with; data sets come within reach, or leave it."""
-    path, found = folder / "data.json", data.summary.get("fingerprint")
-    if begins and not path.is_file():
-        run_folder.write_json(path, found)
-    elif path.is_file() and read_json(path) != found:
-        raise InputError(
-            f"{folder} was begun with other data than are within reach now; bring them back (ZOO_DATA_MIRROR, ZOO_CACHE, your folders), "
-            "or train anew with another --output."
-        )
+def _data(functions, config, output):
+    """The data of a new run, or of one that goes on; where they can't be had, a new run's folder is as it was."""
+    begun = (output / "data.json").is_file()
+    try:
+        return functions.data(config)
+    except InputError:
+        if not begun:
+            for name in ("config.json", "environment.json"):
+                (output / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                output.rmdir()
+        raise
 
 
 def _finished(task, best, output, config, data):
@@ -102,7 +105,7 @@ def evaluate_run(task, folder):
     """Measures a finished run again."""
     config = run_folder.read_config(folder, task)
     data = task.functions.data(config)
-    _same_data(Path(folder), data)
+    run_folder.same_data(folder, data.summary.get("fingerprint"))
     _evaluate(task, Path(folder), config, data)
 
 

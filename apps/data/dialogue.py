@@ -32,11 +32,20 @@ def fetched():
 
 def read_dialogue():
     """The spoken lines as clips at 16 kHz, all to train on."""
-    content = prompts.open_package(PACKAGE).extractfile(f"./{FILE}").read()
+    try:
+        content = prompts.open_package(PACKAGE).extractfile(f"./{FILE}").read()
+        return list(_lines(content))
+    except (KeyError, struct.error, soundfile.SoundFileError):
+        raise InputError(
+            f"{FILE} in the package {PACKAGE} is not the archive that is known; remove the package from the cache."
+        ) from None
+
+
+def _lines(content):
+    """The spoken lines in the game's archive."""
     mark, _, form, count = HEADER.unpack_from(content)
     if mark != b"QTBL" or form != MP3:
-        raise InputError(f"{FILE} in the package {PACKAGE} is not the archive that is known; remove the package from the cache.")
-    clips = []
+        raise KeyError(form)
     for index in tqdm(range(count), desc="reading dialogue", leave=False):
         name, _, start, size = ENTRY.unpack_from(content, HEADER.size + index * ENTRY.size)
         name = name.split(b"\0")[0].decode("latin1")
@@ -45,5 +54,4 @@ def read_dialogue():
             samples, rate = soundfile.read(io.BytesIO(content[start : start + size]), dtype="float32")
             samples = soxr.resample(samples, rate, 16000)
             if len(samples) >= LEAST_S * 16000:
-                clips.append(Clip(to_int16(samples), f"{PACKAGE}/{name}.mp3", "debian_dialogue", split="train"))
-    return clips
+                yield Clip(to_int16(samples), f"{PACKAGE}/{name}.mp3", "debian_dialogue", split="train")

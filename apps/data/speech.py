@@ -1,12 +1,12 @@
 """Recorded speech and sound of the public data sets, in memory, with speakers and splits."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from apps.data.audio import Archive, read_audio
 from apps.data.sources import fetch
-from zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,23 +40,23 @@ def read_set(name, keep=lambda row: True):
 
     Rows have path, speaker, split and text ('transcript', 'word' or 'label').
     """
-    path, _ = fetch(name)
-    archive = Archive(path)
-    return [_clip(archive, name, row) for row in rows_of(name) if keep(row)]
+    archive, rows = open_set(name)
+    kept = [row for row in rows if keep(row)]
+    # decoders leave Python's lock alone; archives are read by one thread
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(lambda row, file: _clip(file, name, row), kept, [archive.open(row["path"]) for row in kept]))
 
 
-def rows_of(name):
-    """The rows of a speech data set."""
+def open_set(name):
+    """(archive, rows) of a speech data set; each row's `path` names a file in the archive."""
     path, form = fetch(name)
     archive = Archive(path)
     rows = _CANONICAL[form.layout](archive) if form.layout in _CANONICAL else _mirror_rows(archive, name)
-    if rows is None:
-        raise InputError(f"{path} is a form of {name!r} that has no reader; use a mirror (ZOO_DATA_MIRROR).")
-    return rows
+    return archive, rows
 
 
-def _clip(archive, name, row):
-    samples = read_audio(archive.open(row["path"]), name=f"{name}/{row['path']}")
+def _clip(file, name, row):
+    samples = read_audio(file, name=f"{name}/{row['path']}")
     return Clip(to_int16(samples), row["path"], name, row.get("speaker") or "", row["text"], row.get("split") or "")
 
 

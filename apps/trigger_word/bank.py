@@ -111,9 +111,12 @@ class Bank:
                     s.part_share,
                     s.near_share,
                     s.clean,
-                    self._features.layer.options,
-                    [encoder.SHA256 if part and part.encoder else None for part in (self._features, self._teacher)],
-                    [scenes.LEVELS_DB, scenes.SNR_DB, scenes.HOLD_S, scenes.DOUBT_S],
+                    [
+                        (encoder.SHA256 if part.encoder else None, part.layer.options) if part else None
+                        for part in (self._features, self._teacher)
+                    ],
+                    s.ingredients.pause_s,
+                    [scenes.LEVELS_DB, scenes.UNDISTURBED_DB, scenes.SNR_DB, scenes.HOLD_S, scenes.DOUBT_S],
                     versions(),
                 ],
                 default=str,

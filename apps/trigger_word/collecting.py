@@ -1,63 +1,67 @@
 """Recordings of a word from the microphone, one take after another, each listened to before it is kept."""
 
-import csv
-import io
-import time
+import re
 
 import numpy as np
 from tqdm import tqdm
 
-from apps.data.audio import CLIPPED, active_speech_level, clipped, speech_span, write_audio
+from apps.data.audio import CLIPPED, SUFFIXES, active_speech_level, clipped, speech_span, write_audio
 from apps.data.text import read_table
-from apps.run_folder import write_text
+from apps.run_folder import write_table
 from apps.trigger_word.checks import QUIET_DB
 from apps.trigger_word.sound import RATE
 from zoo.errors import InputError
 
 EDGE_S = 0.08  # of a take that has to be silent before and after the word
 ATTEMPTS = 5  # at a take before it is given up
-BAR = 30
+COUNT = (3, 2, 1)
 
 
-def collect(folder, word, speaker, takes, seconds, microphone, pause_s=1.0):
+def collect(folder, word, speaker, takes, seconds, microphone, beat_s=1.0):
     """Records `takes` more recordings; returns the paths. microphone: a generator of int16 chunks, as long as it is asked.
 
-    Goes on after what is in the folder. A take that is silent, clipped or cut off is said so and asked for again.
+    Goes on after what is in the folder. A take that is silent, clipped or cut off is said so and asked for again. beat_s: of the count-down.
     """
-    path = folder / "metadata.csv"
-    rows = [{"path": row["path"], "speaker": row["speaker"]} for row in read_table(path)] if path.is_file() else []
-    unnamed = (
-        [found for found in folder.glob("*.wav") if found.name not in {row["path"] for row in rows}] if folder.is_dir() else []
-    )
-    if unnamed:
-        raise InputError(
-            f"{folder} holds {unnamed[0].name}, which its metadata.csv does not name; collect into a folder of its own."
-        )
+    rows = _rows(folder)
+    _record(0.1, microphone)  # one that is not there is known before anybody speaks
     tqdm.write(
-        f"say {word!r} {takes} times, a take of {seconds:g} s each, as you would say it every day; Ctrl-C ends it, nothing is lost"
+        f"say {word!r} {takes} times, a take of {seconds:g} s each, as you would say it every day; stop when you like (Ctrl-C)"
     )
     kept = []
     for take in range(takes):
-        samples = _take(f"take {take + 1} of {takes}", word, seconds, microphone, pause_s)
-        number = 1 + max((int(row["path"].rsplit("_", 1)[1][:-4]) for row in rows), default=0)
+        samples = _take(f"take {take + 1} of {takes}", word, seconds, microphone, beat_s)
+        number = 1 + max((int(n) for row in rows for n in re.findall(r"_(\d+)\.wav$", row["path"])), default=0)
         name = f"{_plain(word)}_{_plain(speaker)}_{number:04d}.wav"
         folder.mkdir(parents=True, exist_ok=True)
         write_audio(folder / name, samples)
         rows.append({"path": name, "speaker": speaker})
-        text = io.StringIO()
-        writer = csv.DictWriter(text, ("path", "speaker"), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(path, text.getvalue())
+        write_table(folder / "metadata.csv", rows)
         kept.append(folder / name)
     return kept
 
 
-def _take(label, word, seconds, microphone, pause_s):
+def _rows(folder):
+    """What was collected into a folder before; anything else in it is refused."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; expected a folder for the takes.")
+    path = folder / "metadata.csv"
+    rows = read_table(path) if path.is_file() else []
+    if rows and set(rows[0]) != {"path", "speaker"}:
+        raise InputError(
+            f"{path} has the columns {', '.join(map(str, rows[0]))}; expected path and speaker. Collect into a new folder."
+        )
+    named = {row["path"] for row in rows}
+    for found in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if found.suffix.lower() in SUFFIXES and not found.name.startswith(".") and str(found.relative_to(folder)) not in named:
+            raise InputError(f"{folder} holds {found.name}, which was not collected into it; collect into a new folder.")
+    return rows
+
+
+def _take(label, word, seconds, microphone, beat_s):
     for _ in range(ATTEMPTS):
-        for count in (3, 2, 1):
+        for count in COUNT:
             tqdm.write(f"{label}: {count} ...")
-            time.sleep(pause_s)
+            _record(beat_s, microphone)  # heard and forgotten, so that nothing old stands before the word
         tqdm.write(f"{label}: now, {word!r}")
         samples = _record(seconds, microphone)
         wrong = what_is_wrong(samples)
@@ -72,16 +76,17 @@ def _take(label, word, seconds, microphone, pause_s):
 
 
 def _record(seconds, microphone):
-    chunks, length = [], 0
-    with tqdm(total=BAR, bar_format="{desc} {bar} {elapsed}", desc="recording", leave=False) as bar:
-        while length < seconds * RATE:
-            chunk = np.asarray(next(microphone, None))
-            if chunk.ndim != 1:
+    """The next samples of the microphone, (n,) float32."""
+    wanted, chunks, length = int(seconds * RATE), [], 0
+    with tqdm(total=wanted, bar_format="{desc} {bar} {elapsed}", desc="listening", leave=False) as bar:
+        while length < wanted:
+            chunk = next(microphone, None)
+            if chunk is None:
                 raise InputError("the microphone stopped; connect it again, then go on with the same command.")
             chunks.append(chunk)
             length += len(chunk)
-            bar.update(min(BAR, int(BAR * length / (seconds * RATE))) - bar.n)
-    return np.concatenate(chunks)[: int(seconds * RATE)].astype(np.float32) / 32768
+            bar.update(min(wanted, length) - bar.n)
+    return np.concatenate(chunks)[:wanted].astype(np.float32) / 32768 if chunks else np.zeros(0, np.float32)
 
 
 def what_is_wrong(samples):

@@ -18,7 +18,7 @@ class Config(TrainingConfig):
     phrase: str | None = None
     """the word's spelling, to be said by rendered voices: alone, or beside --recordings to train on"""
     personal: bool = False
-    """the recordings are of one person, and only that person is to be heard; ten takes are enough"""
+    """the recordings are of one person, whom alone the detector needs to hear and the figures are about; ten takes do"""
     negatives: tuple[Path, ...] = ()
     """folders of speech without the word; none: the public sets within reach, or else rendered speech"""
     false_accepts: tuple[Path, ...] = ()
@@ -42,7 +42,7 @@ class Config(TrainingConfig):
     model: Literal["tcn_trigger_word", "conv_gru_trigger_word", "course_trigger_word"] = "tcn_trigger_word"
     """builder of the zoo, for the size scratch"""
     channels: Annotated[int, Bounds(1, 4096)] = 64
-    """width of the network, or of the head of the size standard; the size micro is as wide as its base"""
+    """width of the network, or of the head of the size standard; the size micro is as wide as its base, or as its builder's default"""
     blocks: Annotated[int, Bounds(1, 64)] = 8
     """depth, for the size scratch: residual blocks of the TCN, or recurrent layers of the GRU"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.2
@@ -130,8 +130,9 @@ class Collect:
     def __post_init__(self):
         check_bounds(self)
         for name in ("word", "speaker"):
-            if not getattr(self, name).strip() or not getattr(self, name).isprintable():
-                raise InputError(f"`{name}` is {getattr(self, name)!r}; expected a name, without control characters.")
+            text = getattr(self, name)
+            if not text.strip() or not text.isprintable() or len(text) > 60:
+                raise InputError(f"`{name}` is {text!r}; expected a name of at most 60 letters, without control characters.")
 
 
 @dataclasses.dataclass(frozen=True)

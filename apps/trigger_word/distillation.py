@@ -22,7 +22,7 @@ from apps.task import Data
 from apps.trigger_word.bank import Bank
 from apps.trigger_word.config import TASK, Config
 from apps.trigger_word.features import features
-from apps.trigger_word.recordings import PUBLIC, fold_of, hours, rendered, with_test_speakers
+from apps.trigger_word.recordings import PUBLIC, fingerprint, fold_of, hours, rendered, with_test_speakers
 from apps.trigger_word.scenes import Ingredients, Scenes
 from apps.trigger_word.sound import backgrounds, recorded, room
 from tflite.runtime.randomness import Stream
@@ -30,19 +30,26 @@ from zoo import presets
 from zoo.errors import InputError
 
 BASE, BUILDER = "micro-speech", "micro_speech_embedding"
-FOLDS = (0, 1, 2)
+HEARD_FOLDS = (0, 1, 2)  # the others are for tests
 VALIDATION_SCENES = 256
 SCENE_S = 6.0
 RENDERED_HOURS = 1.0
+NOTICE = f"""# Notices
+
+This network was trained from scratch on what speech_embedding/1 says of speech; it holds none of its weights. That encoder is
+Copyright Google LLC, Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0): J. Lin, K. Kilgour, D. Roblek, M. Sharifi,
+"Training Keyword Spotters with Limited and Synthesized Speech Data", 2020, arXiv:2002.01322; its file has the sha256 {encoder.SHA256}.
+The licences of recordings bind those who pass the recordings on; the weights hold none of them.
+"""
 CARD = """# {name}
 
 A speech encoder of {weights:,} weights for microcontrollers: from mel frames of noisy speech, the 96 numbers that Google's speech_embedding
 (Lin et al. 2020, arXiv:2002.01322) gives for the same speech undisturbed, every 80 ms. `--size micro` starts each detector from it.
 
 - Model: `zoo.load("{name}")`, the builder {builder}
-- Made by: `python -m apps trigger-word distil` with the settings in preset.json's metrics; versions in preset.json
+- Made by: `python -m apps trigger-word distil` with the settings in metrics.json; versions in preset.json
 - Speech: {hours:.1f} h, of people and rendered, {speakers} voices known by name, train splits and folds {folds} of 5; no transcript or label was used
-- Teacher: see ENCODER.md. Licence: Apache-2.0, weights included
+- Teacher: see NOTICE.md. Licence: Apache-2.0, weights included
 
 ## Figures
 
@@ -59,7 +66,8 @@ def distil(options):
     config, folder = options.config, options.output
     run_folder.start(folder, dataclasses.replace(TASK, name="trigger-word distil"), config)
     prepare(config)
-    train, val = speech("train"), speech("val")
+    train, val = (speech(split) + rendered(split, RENDERED_HOURS, number) for number, split in enumerate(("train", "val")))
+    run_folder.same_data(folder, fingerprint((*train, *val)), begins=True)
     banks = {
         "train": _bank(train, config, "train", config.scenes, "scenes to learn from"),
         "val": _bank(val, config, "val", VALIDATION_SCENES, "scenes to check by"),
@@ -96,12 +104,12 @@ def distil(options):
     )
     network, history = fit(network, Data(train_from, validation, None, {}), config, ("val_loss", "min"), folder)
     explained = 100 * (1 - min(row["val_loss"] for row in history) / float(np.var(y)))
-    _save(network, folder, config, train, explained)
+    _save(network, mean, spread, folder, config, train, explained)
     tqdm.write(f"preset: {folder / BASE}; {explained:.1f}% of the teacher's variance explained on other voices")
 
 
 def speech(split):
-    """Speech of the base's folds and of a split, clips; and rendered voices."""
+    """People's speech of the base's folds and of a split, clips."""
     clips = []
     for name in PUBLIC:
         if available(name):
@@ -110,12 +118,14 @@ def speech(split):
         clips += [clip for clip in read_set("speech_commands_test_v0.02") if clip.text != "_silence_" and clip.split]
     if prompts.fetched():
         clips += prompts.read_prompts()
-    clips = [clip for clip in clips if (clip.split or "train") == split and fold_of(clip) in FOLDS]
+    clips = [clip for clip in clips if (clip.split or "train") == split and fold_of(clip) in HEARD_FOLDS]
     if split == "train" and dialogue.fetched():
         clips += dialogue.read_dialogue()  # which no benchmark tests on
     if not clips:
-        raise InputError("no recorded speech is within reach; distil needs some: set ZOO_DATA_MIRROR, or see docs/data.md.")
-    return clips + rendered(split, RENDERED_HOURS, 0 if split == "train" else 1)
+        raise InputError(
+            "no recorded speech is within reach; distil needs some: set ZOO_DATA_MIRROR, or run `python -m apps.data.prompts`."
+        )
+    return clips
 
 
 def _bank(clips, config, split, count, label):
@@ -133,10 +143,12 @@ def _bank(clips, config, split, count, label):
     return Bank(scenes, count, student, label, teacher)
 
 
-def _save(trained, folder, config, clips, explained):
+def _save(trained, mean, spread, folder, config, clips, explained):
     network = zoo.build(BUILDER, seed=config.seed)  # without the optimizer's variables
     network.set_weights(trained.get_weights())
-    run_folder.write_text(folder / "ENCODER.md", encoder.NOTICE)
+    kernel, bias = network.get_layer("embedding").get_weights()
+    network.get_layer("embedding").set_weights([kernel * spread, bias * spread + mean])  # it learned them standardised
+    run_folder.write_text(folder / "NOTICE.md", NOTICE)
     metrics = {
         "variance_explained": explained / 100,
         "hours": hours(clips),
@@ -156,9 +168,9 @@ def _save(trained, folder, config, clips, explained):
             weights=network.count_params(),
             hours=hours(clips),
             speakers=speakers,
-            folds=", ".join(map(str, FOLDS)),
+            folds=", ".join(map(str, HEARD_FOLDS)),
             explained=explained,
         ),
         versions=run_folder.versions(),
-        extra=[("ENCODER.md", folder / "ENCODER.md")],
+        extra=[("NOTICE.md", folder / "NOTICE.md")],
     )

@@ -65,7 +65,8 @@ def builder_arguments(config, data):
     if config.size == "standard":
         return {**common, "units": config.channels}
     if config.size == "micro":
-        return common
+        base = _base(config.base)
+        return {**common, "channels": base.get_layer("stage_3_block_1_mix").units} if base else common
     if config.model == "course_trigger_word":
         # as the notes have it, but for its linear spectrogram, which no front end of a device computes, and causal
         return {"num_bands": 40, "padding": "causal", "words": len(config.words), "seed": config.seed}
@@ -77,6 +78,8 @@ def builder_arguments(config, data):
 
 def data(config):
     """The recordings of a configuration, as scenes."""
+    if config.size == "micro":
+        _base(config.base)  # a wrong one is refused before hours of speech are read
     return data_from(gather(config), config)
 
 
@@ -218,14 +221,17 @@ def model(config, data):
     network = zoo.build(
         "embedding_trigger_word" if config.size == "standard" else config.builder, **builder_arguments(config, data)
     )
-    if config.size == "micro" and config.base != "none":
-        _start_from(network, _base(config.base))
+    if config.size == "micro" and (base := _base(config.base)):
+        _start_from(network, base)
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
     network.compile(optimizer, loss={"score": DetectionCrossentropy(HARD)})
     return network
 
 
 def _base(name):
+    """The model that the size micro starts from; None for random weights."""
+    if name == "none":
+        return None
     network = zoo.load(name)
     if network.name != "micro_speech_embedding":
         raise InputError(f"`base` is {name!r}, a preset of {network.name}; expected one of micro_speech_embedding, or 'none'.")

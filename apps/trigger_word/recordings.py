@@ -50,11 +50,16 @@ class Recordings:
 
     def fingerprint(self, split):
         """A sum over what is heard in a split: it tells whether two runs had the same."""
-        total = hashlib.sha256()
-        for clip in (*(clip for splits in self.words.values() for clip in splits[split]), *self.negatives[split]):
-            total.update(f"{len(clip.samples)} ".encode())
-            total.update(np.ascontiguousarray(clip.samples))
-        return total.hexdigest()[:16]
+        return fingerprint((*(clip for splits in self.words.values() for clip in splits[split]), *self.negatives[split]))
+
+
+def fingerprint(clips):
+    """A sum over the samples of clips."""
+    total = hashlib.sha256()
+    for clip in clips:
+        total.update(f"{len(clip.samples)} ".encode())
+        total.update(np.ascontiguousarray(clip.samples))
+    return total.hexdigest()[:16]
 
 
 def gather(config):
@@ -309,18 +314,19 @@ def _public(sets, words):
         lines.append(
             ("negatives", f"Debian's telephone prompts ({prompts.LICENCE}): {hours(found):.2f} h of people in five languages")
         )
-    if dialogue.fetched():
-        lines.append(
-            (
-                "negatives",
-                f"dialogue of a game ({dialogue.LICENCE}): {hours(found := dialogue.read_dialogue()):.2f} h of people, to train on; nobody checked that the words are not in it",
-            )
-        )
-        clips += found
     negatives = {split: [clip for clip in clips if (clip.split or "train") == split] for split in SPLITS}
     if not all(negatives.values()):
         # canonical archives are one official split each: split by speaker instead
         negatives = split_clips([dataclasses.replace(clip, split="", speaker=clip.speaker or clip.name) for clip in clips], 0)
+    if dialogue.fetched():
+        found = dialogue.read_dialogue()
+        negatives["train"] = negatives["train"] + found
+        lines.append(
+            (
+                "negatives",
+                f"dialogue of a game ({dialogue.LICENCE}): {hours(found):.2f} h of people, to train on only; nobody wrote down whether the words are in it",
+            )
+        )
     return negatives, lines
 
 

@@ -101,7 +101,7 @@ def test_help_does_not_load_tensorflow():
         ),
         (
             ["trigger-word", "collect", "--word", " ", "--output", "{tmp}/takes"],
-            "`word` is ' '; expected a name, without control characters",
+            "`word` is ' '; expected a name of at most 60 letters",
         ),
         (["trigger-word", "collect", "--word", "hey", "--output", "{tmp}/takes", "--takes", "0"], "`takes` is 0; expected 1 to"),
         (

@@ -60,9 +60,9 @@ def read_microphone(sample_rate):
     try:
         import sounddevice
     except ImportError:
-        raise InputError("`--microphone` needs the package sounddevice; run `pip install sounddevice`.") from None
+        raise InputError("the microphone needs the package sounddevice; run `pip install sounddevice`.") from None
     except OSError:
-        raise InputError("`--microphone` needs the PortAudio library; on Debian run `apt install libportaudio2`.") from None
+        raise InputError("the microphone needs the PortAudio library; on Debian run `apt install libportaudio2`.") from None
     size = int(sample_rate * CHUNK_S)
     try:
         with sounddevice.InputStream(samplerate=sample_rate, channels=1, dtype="int16", blocksize=size) as stream:

@@ -24,7 +24,7 @@ def micro_speech_embedding(*, num_mels=40, channels=56, features=96, seed=0):
     """A small causal network that learns to say what `speech_embedding` says of the undisturbed speech, every 80 ms.
 
     frames: (batch, time, num_mels) float32, as `zoo.layers.audio.MelFrontEnd` gives with its defaults.
-    embedding: (batch, time // 8, features) float32. It sees 1.6 s back. 29,748 weights with the defaults.
+    embedding: (batch, time // 8, features) float32. It sees 2.4 s back. 29,748 weights with the defaults.
     """
     _check(num_mels=num_mels, channels=channels, features=features)
     new = _seeds(seed)
