@@ -135,6 +135,16 @@ def test_mistakes_end_in_one_line_and_exit_code_2(finished, tmp_path, capsys, ar
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert words in error and error.strip().count("\n") == 0 and "Traceback" not in error
+    assert not (tmp_path / "run").exists()  # so that the same command, mended, goes through
+
+
+def test_a_run_of_before_a_setting_came_goes_on(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name != "patience"}))
+    assert main(["language-model", "train", "--output", str(tmp_path / "run"), *TINY]) == 0
+    assert main(["language-model", "train", "--output", str(tmp_path / "run"), *TINY, "--patience", "7"]) == 2
 
 
 def test_options_that_do_not_exist_are_explained(capsys):

@@ -32,6 +32,7 @@ class Firing:
         self.rules, self.score_s = tuple(rules), score_s
         self._refractory = [int(round(rule.refractory_s / score_s)) for rule in self.rules]
         self._rearm = [max(1, int(round(rule.rearm_s / score_s))) for rule in self.rules]
+        self._thresholds = np.array([rule.threshold for rule in self.rules])
         self.reset()
 
     def reset(self):
@@ -47,8 +48,12 @@ class Firing:
         if not len(scores):
             return []
         smoothed = np.stack([self._smooth(w, scores[:, w]) for w in range(len(self.rules))], axis=1)
-        candidates = [np.flatnonzero(smoothed[:, w] >= rule.threshold) for w, rule in enumerate(self.rules)]
         rearmed = [self._rearm_times(w, smoothed[:, w]) for w in range(len(self.rules))]
+        if not (smoothed >= self._thresholds).any():  # as nearly always
+            self._armed = [armed or bool(len(times)) for armed, times in zip(self._armed, rearmed)]
+            self._quiet = max(0, self._quiet - len(scores))
+            return []
+        candidates = [np.flatnonzero(smoothed[:, w] >= rule.threshold) for w, rule in enumerate(self.rules)]
         # -1: armed since before this chunk; None: must wait for a re-arming in it
         armed_at = [-1 if armed else None for armed in self._armed]
         fired, earliest, last = [], self._quiet, [-1] * len(self.rules)
@@ -80,6 +85,10 @@ class Firing:
         """The indices at which the score has been below `rearm_below` for long enough."""
         below = scores < self.rules[word].rearm_below
         index = np.arange(len(scores))
+        if below.all():
+            before = self._below[word]
+            self._below[word] += len(scores)
+            return index[max(0, self._rearm[word] - 1 - before) :]
         last_above = np.maximum.accumulate(np.where(below, -1, index))
         run = np.where(last_above < 0, index + 1 + self._below[word], index - last_above)
         self._below[word] = int(run[-1]) if below[-1] else 0
