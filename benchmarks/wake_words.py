@@ -266,11 +266,7 @@ def word_curves(folder, config, data, clips, said):
         points = []
         for threshold in evaluation.THRESHOLDS:
             rule = evaluation.at_threshold([detector.rules[index]], threshold)
-            positive = {
-                name: (dataclasses.replace(s, words=tuple((0, a, b) for w, a, b in s.words if w == index)), x[:, [index]])
-                for name, (s, x) in spoken.items()
-            }
-            point = evaluation.count_at(rule, detector.score_s, positive, {})
+            point = evaluation.count_at(rule, detector.score_s, evaluation.of_word(spoken, index), {})
             accepts = {
                 name: sum(
                     not any(start <= time <= end for start, end in own)

@@ -5,8 +5,6 @@ threshold for the wanted rate of false accepts at 0.5. Both go into the last lay
 int8 scores resolve what matters.
 """
 
-import dataclasses
-
 import keras
 import numpy as np
 
@@ -58,18 +56,13 @@ def _curves(hidden, kernel, bias, held_out, score_s):
         for part in held_out
     ]
     for word in range(len(bias)):
-        alone = [{name: (_only(stream, word), scores[:, [word]]) for name, (stream, scores) in part.items()} for part in logits]
+        alone = [evaluation.of_word(part, word) for part in logits]
         rules = ([WordRule("word", t, rearm_below=t - REARM)] for t in GRID)
         yield [{**evaluation.count_at(rule, score_s, *alone), "threshold": float(t)} for t, rule in zip(GRID, rules)]
 
 
 def _logits(hidden, features, kernel, bias):
     return (np.asarray(hidden(features[None].astype(np.float32), training=False))[0] @ kernel + bias).astype(np.float32)
-
-
-def _only(stream, word):
-    """The stream as one word's detector knows it."""
-    return dataclasses.replace(stream, words=tuple((0, start, end) for w, start, end in stream.words if w == word))
 
 
 def _temperatures(hidden, validation, kernel, bias):

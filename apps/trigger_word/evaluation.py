@@ -158,6 +158,17 @@ def count_at(rules, score_s, positive, negative):
     }
 
 
+def of_word(part, word):
+    """One word's share of scored streams, as a detector of it alone would know them: by condition, (stream, scores (times, 1))."""
+    return {
+        name: (
+            dataclasses.replace(stream, words=tuple((0, start, end) for w, start, end in stream.words if w == word)),
+            scores[:, [word]],
+        )
+        for name, (stream, scores) in part.items()
+    }
+
+
 def at_rate(points, rate):
     """The point of a curve with the lowest threshold from which on no more than `rate` false accepts an hour happen."""
     good = None

@@ -296,6 +296,10 @@ def evaluate(folder, config, data):
         split: evaluation.summarise({**evaluation.count_at(rules, detector.score_s, *scored[split]), "threshold": threshold})
         for split in scored
     }
+    each = {}
+    for index, word in enumerate(config.words if len(config.words) > 1 else ()):
+        alone = [evaluation.of_word(part, index) for part in scored["test"]]
+        each[word] = evaluation.summarise(evaluation.count_at(rules[index : index + 1], detector.score_s, *alone))
     rates = {}
     for rate in evaluation.RATES:
         point = evaluation.at_rate(points["test"], rate)
@@ -306,6 +310,7 @@ def evaluate(folder, config, data):
         "threshold": threshold,
         "target_false_accepts_per_hour": config.target_false_accepts_per_hour,
         "shipped": shipped,
+        "each_word": each,
         "missed_at_false_accepts_per_hour": rates,
         "curve": points["test"],
         "int8_against_float": agreement,

@@ -33,6 +33,7 @@ def sections(folder, config, metrics):
                 f"more than one. In the streams of words it fired {test['other_firings_in_word_streams']} times elsewhere than on a word."
             ),
         ),
+        *([Section("Each word", rows=word_rows(metrics))] if metrics.get("each_word") else []),
         Section(
             "Misses against false accepts",
             figures=(
@@ -79,6 +80,18 @@ def percent(rate):
 
 def interval(pair):
     return f"{percent(pair[0])} to {percent(pair[1])}"
+
+
+def word_rows(metrics):
+    """What each word of several misses at the shipped threshold, and how often it fires falsely, at other words too."""
+    each = metrics["each_word"]
+    names = list(next(iter(each.values()))["missed"])
+    rows = [("word", *(f"missed, {name}" for name in names), "false accepts an hour", "fired at other words")]
+    for word, figures in each.items():
+        accepts = figures["false_accepts"]
+        missed = (percent(figures["missed"][name]["rate"]) for name in names)
+        rows.append((word, *missed, f"{accepts['per_hour']:.2f}", figures["other_firings_in_word_streams"]))
+    return rows
 
 
 def shipped_rows(metrics):

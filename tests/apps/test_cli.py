@@ -319,6 +319,23 @@ def test_a_word_is_trained_from_a_folder_end_to_end(heard, capsys):
     assert "take_000.wav" in capsys.readouterr().out
 
 
+def test_several_words_are_told_apart_in_one_detector(tmp_path, capsys):
+    for word_said in ("on", "off"):
+        folder_of(tmp_path / "words" / word_said, 6)
+    folder_of(tmp_path / "speech", 6, names="other_{:03d}")
+    options = ["--words", "on", "off", "--negatives", tmp_path / "speech", "--size", "micro", "--steps", "2", "--batch-size", "2"]
+    options += ["--scenes", "16", "--scene-s", "2", "--no-near-words", "--output", tmp_path / "run"]
+    assert main(["trigger-word", "train", "--recordings", *map(str, (tmp_path / "words", *options))]) == 0
+    detector = Detector(tmp_path / "run" / "device")
+    assert detector.words == ["on", "off"] and detector.scores(word())[1].shape[1] == 2
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    together = metrics["shipped"]["test"]
+    assert list(metrics["each_word"]) == ["on", "off"]
+    for name, figures in together["missed"].items():
+        assert sum(figures_of["missed"][name]["words"] for figures_of in metrics["each_word"].values()) == figures["words"]
+    assert "Each word" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_a_detector_is_measured_on_a_labelled_recording(heard, tmp_path, capsys):
     (tmp_path / "labels.csv").write_text("word,start,end\nhello,0.1,0.5\n")
     stream, labels = heard / "hello" / "take_000.wav", tmp_path / "labels.csv"

@@ -19,6 +19,7 @@ from apps.trigger_word.evaluation import (
     count_at,
     count_events,
     in_noise,
+    of_word,
     poisson,
     speech_stream,
     summarise,
@@ -127,6 +128,16 @@ def test_a_curve_that_dips_again_is_read_from_its_quiet_end():
     points = [{"threshold": t, "false_accepts": f, "hours": 1.0} for t, f in ((0.1, 0), (0.3, 9), (0.5, 2), (0.7, 0))]
     assert at_rate(points, 3)["threshold"] == 0.5 and at_rate(points, 0)["threshold"] == 0.7 and at_rate(points[1:3], 0) is None
     assert choose_threshold(points[1:3], 0) > 0.998
+
+
+def test_a_word_alone_is_counted_as_its_own_detector_would_be():
+    stream = SoundStream(np.zeros(16000 * 10, "float32"), ((0, 1.0, 1.5), (1, 4.0, 4.5)))
+    scores = np.zeros((100, 2), "float32")
+    scores[14, 0] = scores[44, 0] = scores[74, 1] = 1.0  # its word; the other's word; nothing
+    rules = [WordRule("a", 0.5), WordRule("b", 0.5)]
+    for word, (missed, others) in enumerate(((0, 1), (1, 1))):
+        found = count_at([rules[word]], 0.1, of_word({"clean": (stream, scores)}, word), {})
+        assert (found["misses"]["clean"], found["words"]["clean"], found["others"]) == (missed, 1, others)
 
 
 def test_rules_re_arm_below_half_the_threshold():
