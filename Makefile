@@ -25,7 +25,7 @@ $(STAMP): $(REQUIREMENTS)
 	@touch $@
 
 demo: $(STAMP)
-	@$(PY) -m apps trigger-word train --output $(RUN) --no-near-words --scenes 5000 --steps 2500 --steps-per-epoch 250 --rendered-hours 1.5 --target-false-accepts-per-hour 1
+	@$(PY) -m apps trigger-word train --output $(RUN) --size micro --no-near-words --scenes 5000 --steps 2500 --steps-per-epoch 250 --rendered-hours 1.5 --target-false-accepts-per-hour 1
 
 test: $(STAMP)
 	@$(PY) -m pytest -n 2 --dist loadgroup tests
