@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import dataclasses
 import importlib.metadata
 import io
 import json
@@ -53,17 +52,17 @@ def write_table(path, rows):
 
 
 def start(folder, task, config):
-    """Makes the folder, or takes up the run in it: its configuration must be the same."""
+    """Makes the folder, or takes up the run in it: its configuration must be the same. Returns whether the run is new."""
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; expected a folder to write the run to.")
     path = folder / "config.json"
-    wanted = {"task": task.name, **to_json(config)}
-    if path.is_file():
+    wanted, new = {"task": task.name, **to_json(config)}, not path.is_file()
+    if not new:
         found = read_json(path)
         if not isinstance(found, dict):
             raise InputError(f"{path} holds {type(found).__name__}; expected the settings of a run. Give another --output.")
-        found = {**_defaults(config), **found}  # a setting that came later
+        found = {**to_json(type(config)()), **found}  # a setting that came later has its default
         changed = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
         if changed:
             key = changed[0]
@@ -76,12 +75,7 @@ def start(folder, task, config):
     else:
         write_json(path, wanted)
     write_json(folder / "environment.json", environment(config))
-
-
-def _defaults(config):
-    """The defaults of a configuration's fields, JSON-able."""
-    fields = {field.name: field.default for field in dataclasses.fields(config) if field.default is not dataclasses.MISSING}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    return new
 
 
 def same_data(folder, fingerprint, begins=False):

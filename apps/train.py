@@ -21,10 +21,11 @@ from zoo.errors import InputError
 def train(task, config, output):
     """The whole way from a configuration to a run folder with model, device folder, metrics and report."""
     output = Path(output)
-    run_folder.start(output, task, config)
+    new = run_folder.start(output, task, config)
     prepare(config)
     functions = task.functions
-    data = _data(functions, config, output)
+    with _nothing_left_of(output) if new else contextlib.nullcontext():
+        data = functions.data(config)
     run_folder.same_data(output, data.summary.get("fingerprint"), begins=True)
     for name, text in functions.assets(data).items():
         run_folder.write_text(output / "assets" / name, text)
@@ -44,17 +45,16 @@ def train(task, config, output):
         tqdm.write(f"  {command.replace('python', _python(), 1)}")
 
 
-def _data(functions, config, output):
-    """The data of a new run, or of one that goes on; where they can't be had, a new run's folder is as it was."""
-    begun = (output / "data.json").is_file()
+@contextlib.contextmanager
+def _nothing_left_of(output):
+    """Where the data of a new run can't be had, its folder is as it was before."""
     try:
-        return functions.data(config)
+        yield
     except InputError:
-        if not begun:
-            for name in ("config.json", "environment.json"):
-                (output / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                output.rmdir()
+        for name in ("config.json", "environment.json"):
+            (output / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            output.rmdir()
         raise
 
 

@@ -262,11 +262,11 @@ def word_curves(folder, config, data, clips, said):
     curves = {}
     for index, word in enumerate(config.words):
         own = [span for span, says_it in zip(spans, said[index]) if says_it]
-        removed = sum(end - start for start, end in own) / 3600
+        removed, recorded = sum(end - start for start, end in own) / 3600, evaluation.of_word(spoken, index)
         points = []
         for threshold in evaluation.THRESHOLDS:
             rule = evaluation.at_threshold([detector.rules[index]], threshold)
-            point = evaluation.count_at(rule, detector.score_s, evaluation.of_word(spoken, index), {})
+            point = evaluation.count_at(rule, detector.score_s, recorded, {})
             accepts = {
                 name: sum(
                     not any(start <= time <= end for start, end in own)

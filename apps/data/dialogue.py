@@ -1,4 +1,4 @@
-"""Dialogue of an adventure game that Debian distributes, 4.7 h of English by many actors: `python -m apps.data.prompts` fetches it.
+"""Dialogue of an adventure game that Debian distributes, 4.4 h of English by many actors: `python -m apps.data.prompts` fetches it.
 
 Flight of the Amazon Queen (John Passfield and Steven Stamatiadis 1995), the package flight-of-the-amazon-queen. It has no transcripts
 and no speakers, so that it is trained on only.
@@ -27,7 +27,7 @@ LEAST_S = 0.3
 
 def fetched():
     """Whether the package is in the cache."""
-    return prompts.package(PACKAGE) is not None
+    return prompts.package_file(PACKAGE) is not None
 
 
 def read_dialogue():

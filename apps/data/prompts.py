@@ -35,10 +35,10 @@ SPLITS = {"Ivrvoice": "val", "Menardi": "test"}  # the others train
 
 def fetched():
     """Whether all packages are in the cache."""
-    return all(map(package, names()))
+    return all(map(package_file, package_names()))
 
 
-def names():
+def package_names():
     """The packages of the prompts and their transcripts."""
     return [name for row in PACKAGES for name in (row[0], row[2]) if name]
 
@@ -51,7 +51,7 @@ def fetch(names):
         )
     folder = cache_folder() / "debian"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in tqdm([name for name in names if not package(name)], desc="fetching packages"):
+    for name in tqdm([name for name in names if not package_file(name)], desc="fetching packages"):
         done = subprocess.run(["apt-get", "download", name], cwd=folder, capture_output=True, text=True)
         if done.returncode:
             reason = " ".join(done.stderr.split())[:160]
@@ -79,14 +79,14 @@ def read_prompts():
     return clips
 
 
-def package(name):
+def package_file(name):
     """The path of a package in the cache, or None."""
     return next(iter(sorted((cache_folder() / "debian").glob(f"{name}_*.deb"))), None)
 
 
 def open_package(name):
     """A package's files, read without unpacking."""
-    path = package(name)
+    path = package_file(name)
     if path is None:
         raise InputError(f"the package {name} is not in the cache; run `python -m apps.data.prompts`.")
     done = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(path)], capture_output=True)
@@ -108,7 +108,7 @@ if __name__ == "__main__":
     from apps.data import dialogue
 
     try:
-        fetch([*names(), dialogue.PACKAGE])
+        fetch([*package_names(), dialogue.PACKAGE])
         found = {"prompts": read_prompts(), "lines of dialogue": dialogue.read_dialogue()}
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

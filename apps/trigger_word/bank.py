@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 from apps.data import encoder
@@ -21,6 +22,19 @@ VERSION = 2  # of the scenes and features; another one makes all banks anew
 BLOCK = 32
 STALE_S = 24 * 3600
 KEPT_BYTES = 6e9  # of banks in the cache; those that were not used for longest go first, the two in use stay
+
+
+def batches(batch, output, first_step):
+    """Batches (x, {output: y}) of a function of the step that gives (x, y), both (rows, time, size), from a step on, for ever."""
+
+    def read(step):
+        x, y = tf.numpy_function(batch, [step], [tf.float32] * 2, stateful=False)
+        for array in (x, y):
+            array.set_shape([None, None, None])
+        return x, {output: y}
+
+    steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
+    return steps.map(read, num_parallel_calls=1, deterministic=True).prefetch(3)
 
 
 class Bank:
@@ -42,6 +56,10 @@ class Bank:
     def rows(self, indices):
         self.make()
         return tuple(np.asarray(array[indices], np.float32) for array in self._arrays)
+
+    def drawn(self, draw, count):
+        """`count` rows at random. draw: a Stream."""
+        return self.rows(np.minimum((draw.array(count) * self.count).astype(np.int64), self.count - 1))
 
     def _make(self):
         folder = cache_folder() / "banks"

@@ -5,6 +5,7 @@ micro-speech; each detector of that size starts from it. Its speech is of folds 
 """
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from apps.data.sources import available
 from apps.data.speech import read_set
 from apps.fit import WarmupCosine, fit, prepare
 from apps.task import Data
-from apps.trigger_word.bank import Bank
+from apps.trigger_word.bank import Bank, batches
 from apps.trigger_word.config import TASK, Config
 from apps.trigger_word.features import features
 from apps.trigger_word.recordings import PUBLIC, fingerprint, fold_of, hours, rendered, with_test_speakers
@@ -77,32 +78,21 @@ def distil(options):
     _, targets = banks["train"].rows(np.arange(min(config.scenes, 2000)))
     mean, spread = (f(targets, axis=(0, 1)).astype(np.float32) for f in (np.mean, np.std))
 
-    def batch(bank, indices):
-        x, y = bank.rows(indices)
+    def batch(step):
+        x, y = banks["train"].drawn(Stream(config.seed + 4, int(step)), config.batch_size)
         return x, (y - mean) / spread
 
-    def train_from(first_step):
-        def read(step):
-            draw = Stream(config.seed + 4, int(step))
-            return batch(banks["train"], (draw.array(config.batch_size) * config.scenes).astype(np.int64))
-
-        def shaped(step):
-            x, y = tf.numpy_function(read, [step], [tf.float32] * 2, stateful=False)
-            x.set_shape([config.batch_size, None, None])
-            y.set_shape([config.batch_size, None, len(mean)])
-            return x, {"embedding": y}
-
-        steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
-        return steps.map(shaped, num_parallel_calls=1, deterministic=True).prefetch(3)
-
-    x, y = batch(banks["val"], np.arange(VALIDATION_SCENES))
+    x, y = banks["val"].rows(np.arange(VALIDATION_SCENES))
+    y = (y - mean) / spread
     validation = tf.data.Dataset.from_tensor_slices((x, {"embedding": y})).batch(config.batch_size)
     network = zoo.build(BUILDER, seed=config.seed)
     network.compile(
         keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.001, clipnorm=1.0),
         loss={"embedding": "mse"},
     )
-    network, history = fit(network, Data(train_from, validation, None, {}), config, ("val_loss", "min"), folder)
+    network, history = fit(
+        network, Data(functools.partial(batches, batch, "embedding"), validation, None, {}), config, ("val_loss", "min"), folder
+    )
     explained = 100 * (1 - min(row["val_loss"] for row in history) / float(np.var(y)))
     _save(network, mean, spread, folder, config, train, explained)
     tqdm.write(f"preset: {folder / BASE}; {explained:.1f}% of the teacher's variance explained on other voices")
@@ -149,11 +139,7 @@ def _save(trained, mean, spread, folder, config, clips, explained):
     kernel, bias = network.get_layer("embedding").get_weights()
     network.get_layer("embedding").set_weights([kernel * spread, bias * spread + mean])  # it learned them standardised
     run_folder.write_text(folder / "NOTICE.md", NOTICE)
-    metrics = {
-        "variance_explained": explained / 100,
-        "hours": hours(clips),
-        "settings": to_json(config),
-    }
+    metrics = {"variance_explained": explained / 100, "hours": hours(clips), "settings": to_json(config)}
     speakers = len({clip.speaker for clip in clips} - {""})
     presets.save(
         folder / BASE,

@@ -17,8 +17,8 @@ from apps.run_folder import read_config, write_json
 from apps.task import Data
 from apps.train import evaluate_run as evaluate_test_data
 from apps.train import train as train_run
-from apps.trigger_word import checks, collecting, device, evaluation, labelled, pictures
-from apps.trigger_word.bank import Bank
+from apps.trigger_word import checks, collecting, device, distillation, evaluation, labelled, pictures
+from apps.trigger_word.bank import Bank, batches
 from apps.trigger_word.calibration import calibrate, missed
 from apps.trigger_word.config import TASK, Config
 from apps.trigger_word.features import Features, features
@@ -166,23 +166,14 @@ def _from_banks(content):
     def batch(step):
         draw = Stream(config.seed + 4, int(step))
         counts = (config.batch_size - config.batch_size // 2, config.batch_size // 2)
-        rows = [
-            bank.rows(np.minimum((draw.array(n) * bank.count).astype(np.int64), bank.count - 1)) for bank, n in zip(banks, counts)
-        ]
+        rows = [bank.drawn(draw, count) for bank, count in zip(banks, counts)]
         x, y = (np.concatenate(parts) for parts in zip(*rows))
         return (x if heard.encoder else masked(x, draw, config.masks)), y
 
     def train_from(first_step):
-        def read(step):
-            x, y = tf.numpy_function(batch, [step], [tf.float32] * 2, stateful=False)
-            x.set_shape([config.batch_size, None, None])
-            y.set_shape([config.batch_size, words.scores, len(config.words)])
-            return x, {"score": y}
-
         for bank in banks:
             bank.make()
-        steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
-        return steps.map(read, num_parallel_calls=1, deterministic=True).prefetch(3)
+        return batches(batch, "score", first_step)
 
     return train_from
 
@@ -222,12 +213,13 @@ def model(config, data):
         "embedding_trigger_word" if config.size == "standard" else config.builder, **builder_arguments(config, data)
     )
     if config.size == "micro" and (base := _base(config.base)):
-        _start_from(network, base)
+        _put(network, [base], but=("score",))
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
     network.compile(optimizer, loss={"score": DetectionCrossentropy(HARD)})
     return network
 
 
+@functools.lru_cache(1)
 def _base(name):
     """The model that the size micro starts from; None for random weights."""
     if name == "none":
@@ -246,17 +238,16 @@ def finish(network, folder, config, data):
     if not content.features.encoder:
         return network
     whole = zoo.build(config.builder, **builder_arguments(config, data))
-    for part in (content.features.encoder, network):
-        _start_from(whole, part)
+    _put(whole, [content.features.encoder, network])
     return whole
 
 
-def _start_from(network, part):
-    """Gives a network the weights of another one's layers of the same names."""
-    layers = {layer.name: layer for layer in network.layers}
-    for layer in part.layers:
-        if layer.weights and layer.name in layers:
-            layers[layer.name].set_weights(layer.get_weights())
+def _put(network, parts, but=()):
+    """Gives each of a network's layers, but some, the weights of the parts' layer of the same name."""
+    given = {layer.name: layer for part in parts for layer in part.layers}
+    for layer in network.layers:
+        if layer.weights and layer.name not in but:
+            layer.set_weights(given[layer.name].get_weights())
 
 
 def assets(data):
@@ -451,9 +442,7 @@ def check(options):
 
 def distil(options):
     """Trains the base of the size micro."""
-    from apps.trigger_word.distillation import distil as train_base
-
-    train_base(options)
+    distillation.distil(options)
 
 
 def evaluate_run(options):

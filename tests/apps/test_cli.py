@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 import zoo
+from apps import run_folder
 from apps.cli import main
 from apps.tasks import TASKS
+from apps.trigger_word.config import TASK, Config
 from apps.verbs import VERBS
 from tests.apps.test_recordings import folder_of, word
 from tflite.runtime import Detector
@@ -136,6 +138,19 @@ def test_mistakes_end_in_one_line_and_exit_code_2(finished, tmp_path, capsys, ar
     error = capsys.readouterr().err
     assert words in error and error.strip().count("\n") == 0 and "Traceback" not in error
     assert not (tmp_path / "run").exists()  # so that the same command, mended, goes through
+
+
+def test_a_run_whose_data_are_gone_loses_nothing(tmp_path, capsys):
+    folder_of(tmp_path / "hello", 6)
+    options = ["trigger-word", "train", "--recordings", tmp_path / "hello", "--words", "hello", "--output", tmp_path / "run"]
+    (tmp_path / "run").mkdir()
+    assert main([*map(str, options), "--negatives", str(tmp_path / "nowhere")]) == 2
+    assert not (tmp_path / "run").exists()  # nobody had begun it
+    run_folder.start(
+        tmp_path / "run", TASK, Config(recordings=tmp_path / "gone", words=("hello",))
+    )  # begun by an earlier release, which kept no data.json
+    assert main(["trigger-word", "train", "--recordings", str(tmp_path / "gone"), *map(str, options[4:])]) == 2
+    assert (tmp_path / "run" / "config.json").is_file() and "gone is no folder" in capsys.readouterr().err
 
 
 def test_a_run_of_before_a_setting_came_goes_on(finished, tmp_path):

@@ -66,7 +66,7 @@ def test_a_missing_or_broken_package_ends_in_words(tmp_path, monkeypatch):
         prompts.read_prompts()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(InputError, match="run this on Debian or Ubuntu"):
-        prompts.fetch(prompts.names())
+        prompts.fetch(prompts.package_names())
 
 
 def archive(path, entries, form=dialogue.MP3):

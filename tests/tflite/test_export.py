@@ -41,8 +41,7 @@ def test_every_streaming_model_says_the_same_as_a_file(name):
     files = {"float": convert(step), "int8": convert(step, inputs)}
     for precision, tolerance in (("float", 1e-4), ("int8", 0.1)):
         found = run_file(StepModel(manifest_of(step, states), files[precision]), x[0], tensor.name, size, key)
-        # int8 resolves a share of the range
-        assert compare(found, whole, tolerance * max(1.0, np.abs(whole).max()))["within"] == 1, precision
+        assert compare(found, whole, tolerance)["within"] == 1, precision
         assert not {operation.split(":")[0] for operation in operations(files[precision])} & set(REFUSED)
 
 

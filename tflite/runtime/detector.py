@@ -40,16 +40,12 @@ class _Scorer:
         self._state = model.initial_state()
 
     def push(self, samples):
-        frames = self._front_end.push(samples)
-        if len(self._rest):
-            frames = np.concatenate([self._rest, frames])
+        frames = np.concatenate([self._rest, self._front_end.push(samples)])
         size, scores = self._frames_per_step, []
         for start in range(0, len(frames) - size + 1, size):
             outputs, self._state = self._model.step({"frames": frames[None, start : start + size]}, self._state)
             scores.append(outputs["score"][0])
         self._rest = frames[len(scores) * size :]
-        if len(scores) == 1:
-            return scores[0]
         return np.concatenate(scores) if scores else np.zeros((0, self._words), np.float32)
 
 

@@ -75,8 +75,6 @@ class FrontEnd:
             self._features(buffer[i * self.shift : (min(i + _BLOCK, count) - 1) * self.shift + self.window])
             for i in range(0, count, _BLOCK)
         ]
-        if len(frames) == 1:
-            return frames[0]
         return np.concatenate(frames) if frames else np.zeros((0, self.bands), np.float32)
 
     def _features(self, samples):

@@ -4,13 +4,11 @@ import keras
 from keras import layers
 from keras.initializers import GlorotUniform, HeNormal
 
-from zoo.layers.temporal import CausalDepthwiseConv1D
-from zoo.models.trigger_word import _check, _seeds
+from zoo.models.trigger_word import _check, _residual_block, _seeds
 from zoo.registry import register
 
 # share of the channels, blocks and their kernel, at 20, 40 and 80 ms a frame
 STAGES = ((0.5, 2, 9), (0.75, 2, 9), (1.0, 2, 9))
-FRAMES_PER_EMBEDDING = 8
 
 
 @register(
@@ -18,7 +16,7 @@ FRAMES_PER_EMBEDDING = 8
     task="speech_encoder",
     source="Lin et al. 2020, arXiv:2002.01322 (its teacher); Choi et al. 2019, arXiv:1904.03814 (its blocks)",
     streams=True,
-    example={"num_mels": 8, "channels": 8, "features": 6},
+    example={"num_mels": 8, "channels": 8, "features": 96},
 )
 def micro_speech_embedding(*, num_mels=40, channels=56, features=96, seed=0):
     """A small causal network that learns to say what `speech_embedding` says of the undisturbed speech, every 80 ms.
@@ -70,10 +68,5 @@ def _trunk(frames, channels, new):
         x = layers.BatchNormalization(name=f"{name}_norm")(x)
         x = layers.ReLU(6.0, name=f"{name}_relu")(x)
         for index in range(1, blocks + 1):
-            block = f"{name}_block_{index}"
-            y = CausalDepthwiseConv1D(kernel, use_bias=False, depthwise_initializer=HeNormal(new()), name=f"{block}_time")(x)
-            y = layers.Dense(width, use_bias=False, kernel_initializer=HeNormal(new()), name=f"{block}_mix")(y)
-            y = layers.BatchNormalization(name=f"{block}_norm")(y)
-            x = layers.Add(name=f"{block}_add")([x, y])
-            x = layers.ReLU(6.0, name=f"{block}_relu")(x)
+            x = _residual_block(x, kernel, new, f"{name}_block_{index}")
     return x

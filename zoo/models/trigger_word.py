@@ -22,6 +22,15 @@ def _check(**sizes):
             raise InputError(f"`{name}` is {size!r}; expected an integer of at least 1.")
 
 
+def _residual_block(x, kernel_size, new, name):
+    """A depthwise convolution over time and a mix of channels, added to what they are given: (batch, time, channels) both."""
+    y = CausalDepthwiseConv1D(kernel_size, use_bias=False, depthwise_initializer=HeNormal(new()), name=f"{name}_time")(x)
+    y = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer=HeNormal(new()), name=f"{name}_mix")(y)
+    y = layers.BatchNormalization(name=f"{name}_norm")(y)
+    x = layers.Add(name=f"{name}_add")([x, y])
+    return layers.ReLU(6.0, name=f"{name}_relu")(x)
+
+
 @register(
     "course_trigger_word",
     task="trigger_word",
@@ -97,13 +106,7 @@ def tcn_trigger_word(*, num_mels=40, channels=64, blocks=8, kernel_size=9, strid
     x = layers.BatchNormalization(name="stem_norm")(x)
     x = layers.ReLU(6.0, name="stem_relu")(x)
     for index in range(1, blocks + 1):
-        y = CausalDepthwiseConv1D(kernel_size, use_bias=False, depthwise_initializer=HeNormal(new()), name=f"block_{index}_time")(
-            x
-        )
-        y = layers.Dense(channels, use_bias=False, kernel_initializer=HeNormal(new()), name=f"block_{index}_mix")(y)
-        y = layers.BatchNormalization(name=f"block_{index}_norm")(y)
-        x = layers.Add(name=f"block_{index}_add")([x, y])
-        x = layers.ReLU(6.0, name=f"block_{index}_relu")(x)
+        x = _residual_block(x, kernel_size, new, f"block_{index}")
     x = layers.Dropout(dropout, seed=new(), name="dropout")(x)
     score = layers.Dense(words, "sigmoid", kernel_initializer=GlorotUniform(new()), dtype="float32", name="score")(x)
     return keras.Model(frames, {"score": score}, name="tcn_trigger_word")
