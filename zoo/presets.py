@@ -102,15 +102,21 @@ def read(folder):
 
 def load(name):
     """The model of a shipped preset's name or a preset folder's path, with its weights; sums are checked first."""
+    folder = folder_of(name)
+    preset = read(folder)
+    model = build(preset["builder"], **preset["arguments"])
+    model.load_weights(folder / WEIGHTS)
+    return model
+
+
+def folder_of(name):
+    """The folder of a shipped preset's name, or of a path."""
     if not isinstance(name, (str, Path)):
         raise InputError(f"`name` is {name!r}; expected a shipped preset's name or a preset folder. {_shipped()}")
     folder = SHIPPED / name if (SHIPPED / name / "preset.json").is_file() else Path(name)
     if not folder.is_dir():
         raise InputError(f"`name` is {str(name)!r}; expected a shipped preset or a preset folder. {_shipped()}")
-    preset = read(folder)
-    model = build(preset["builder"], **preset["arguments"])
-    model.load_weights(folder / WEIGHTS)
-    return model
+    return folder
 
 
 def _shipped():

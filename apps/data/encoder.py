@@ -1,7 +1,7 @@
-"""The weights of the pretrained speech encoder: found, checked and put into the zoo's model.
+"""The pretrained speech encoder: as it was published, or as a preset that was trained further.
 
 speech_embedding/1 by Google (Lin et al. 2020, arXiv:2002.01322; Apache-2.0) comes as a TFLite file inside the package
-pyopen-wakeword; nothing of that package is run.
+pyopen-wakeword; nothing of that package is run. Its weights are found, checked and put into the zoo's model.
 """
 
 import hashlib
@@ -12,10 +12,12 @@ import keras
 
 import zoo
 from tflite.weights import convolutions
+from zoo import presets
 from zoo.errors import InputError
 from zoo.layers.temporal import CausalConv2D
 
 SHA256 = "c0aea21eb84a4ce90a08c870da41b7a7173b45269e6a3207c71d67c40f3a59d8"
+PUBLISHED, BUILDER = "published", "speech_embedding"
 NOTICE = f"""# The speech encoder
 
 The first layers of this model are speech_embedding/1, Copyright Google LLC, licensed under the Apache License 2.0
@@ -26,7 +28,7 @@ pyopen-wakeword 1.1.0 (Apache License 2.0) distributes, with the sha256 {SHA256}
 
 
 def encoder_file(path=None):
-    """The encoder's TFLite file: `path`, or the installed package's. Raises InputError where there is none."""
+    """The published encoder's TFLite file: `path`, or the installed package's. Raises InputError where there is none."""
     if path is not None:
         if not Path(path).is_file():
             raise InputError(f"`encoder` is {path}, which is no file; expected pyopen-wakeword's models/embedding_model.tflite.")
@@ -35,14 +37,42 @@ def encoder_file(path=None):
     file = Path(package.origin).parent / "models" / "embedding_model.tflite" if package else None
     if file is None or not file.is_file():
         raise InputError(
-            "the pretrained encoder is not installed; run `pip install pyopen-wakeword==1.1.0`, or give --encoder FILE "
+            "the published encoder is not installed; run `pip install pyopen-wakeword==1.1.0`, or give --encoder FILE "
             "(that package's models/embedding_model.tflite)."
         )
     return file
 
 
-def speech_embedding(path=None):
-    """`zoo.build("speech_embedding")` with the published weights, frozen; the file's checksum is compared first."""
+def speech_embedding(name=PUBLISHED):
+    """`zoo.build("speech_embedding")` with pretrained weights, frozen, in float32.
+
+    name: 'published' (or None) for Google's out of the installed package, that package's file, or a preset of this builder.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")  # whatever the head is trained in
+    try:
+        model = zoo.build(BUILDER) if _as_published(name) else zoo.load(name)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if model.name != BUILDER:
+        raise InputError(f"`encoder` is {str(name)!r}, a preset of {model.name}; expected one of {BUILDER}, or 'published'.")
+    if _as_published(name):
+        put(model, _published(None if name in (None, PUBLISHED) else name))
+    model.trainable = False
+    return model
+
+
+def notice(name):
+    """Where an encoder comes from and under which licence, Markdown. name: as of `speech_embedding`."""
+    return NOTICE if _as_published(name) else (presets.folder_of(name) / "NOTICE.md").read_text("utf8")
+
+
+def _as_published(name):
+    return name in (None, PUBLISHED) or Path(name).suffix == ".tflite"
+
+
+def _published(path):
+    """The (kernel, bias) pairs of the published file, its checksum compared."""
     file = encoder_file(path)
     content = file.read_bytes()
     found = hashlib.sha256(content).hexdigest()
@@ -51,15 +81,7 @@ def speech_embedding(path=None):
             f"{file} has the checksum {found[:12]}..., expected {SHA256[:12]}...: it is another file than pyopen-wakeword 1.1.0's "
             "models/embedding_model.tflite."
         )
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # whatever the head is trained in
-    try:
-        model = zoo.build("speech_embedding")
-    finally:
-        keras.config.set_dtype_policy(policy)
-    put(model, convolutions(content))
-    model.trainable = False
-    return model
+    return convolutions(content)
 
 
 def put(model, weights):

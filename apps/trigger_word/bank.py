@@ -13,12 +13,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from apps.data import encoder
 from apps.data.sources import cache_folder
 from apps.run_folder import versions, write_json
 from apps.trigger_word import scenes
 
-VERSION = 2  # of the scenes and features; another one makes all banks anew
+VERSION = 3  # of the scenes and features; another one makes all banks anew
 BLOCK = 32
 STALE_S = 24 * 3600
 KEPT_BYTES = 6e9  # of banks in the cache; those that were not used for longest go first, the two in use stay
@@ -129,12 +128,9 @@ class Bank:
                     s.part_share,
                     s.near_share,
                     s.clean,
-                    [
-                        (encoder.SHA256 if part.encoder else None, part.layer.options) if part else None
-                        for part in (self._features, self._teacher)
-                    ],
+                    [part and part.identity for part in (self._features, self._teacher)],
                     s.ingredients.pause_s,
-                    [scenes.LEVELS_DB, scenes.UNDISTURBED_DB, scenes.SNR_DB, scenes.HOLD_S, scenes.DOUBT_S],
+                    {name: value for name, value in vars(scenes).items() if name.isupper()},
                     versions(),
                 ],
                 default=str,

@@ -37,8 +37,8 @@ class Config(TrainingConfig):
     """standard: a speech encoder that was pretrained on people and a small head, 1.4 MB, 0.4 MB in int8; micro: a network of less than 60 KB in int8 that learned from that encoder; scratch: `model`, from random weights"""
     base: str = "micro-speech"
     """what the size micro starts from: a preset of `micro_speech_embedding`, or 'none' for random weights"""
-    encoder: Path | None = None
-    """the encoder's file, where the package pyopen-wakeword is not installed: its models/embedding_model.tflite"""
+    encoder: str | None = "speech-in-noise"
+    """the pretrained encoder of the size standard: a preset of `speech_embedding`, 'published' for Google's weights as they are (needs pyopen-wakeword), or that package's models/embedding_model.tflite"""
     model: Literal["tcn_trigger_word", "conv_gru_trigger_word", "course_trigger_word"] = "tcn_trigger_word"
     """builder of the zoo, for the size scratch"""
     channels: Annotated[int, Bounds(1, 4096)] = 64
@@ -137,12 +137,14 @@ class Collect:
 
 @dataclasses.dataclass(frozen=True)
 class DistilConfig(TrainingConfig):
-    """Trains the base of the size micro: a small network that learns the encoder's embeddings of undisturbed speech from noisy speech."""
+    """Trains what a size starts from: a network that learns, of noisy speech, the published encoder's embeddings of it undisturbed."""
 
+    size: Literal["micro", "standard"] = "micro"
+    """micro: a small network, from random weights; standard: the encoder itself, from its published weights"""
     scenes: Annotated[int, Bounds(64, 1_000_000)] = 24000
     """scenes of speech that are made once and learned from many times"""
     encoder: Path | None = None
-    """the encoder's file, where the package pyopen-wakeword is not installed"""
+    """the published encoder's file, where the package pyopen-wakeword is not installed"""
     batch_size: Annotated[int, Bounds(1, 65536)] = 64
     """scenes in a step"""
     learning_rate: Annotated[float, Bounds(1e-7, 10.0)] = 0.004
@@ -157,10 +159,10 @@ class DistilConfig(TrainingConfig):
 class Distil:
     config: DistilConfig
     output: Path
-    """folder to write the run and the preset micro-speech to; a run that was interrupted there goes on"""
+    """folder to write the run and the preset (micro-speech or speech-in-noise) to; a run that was interrupted there goes on"""
 
 
-Distil.__doc__ = f"{DistilConfig.__doc__} Needs recorded speech; a detector needs the base that is shipped, not this."
+Distil.__doc__ = f"{DistilConfig.__doc__} Needs recorded speech; a detector starts from what is shipped, not from this."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,8 +185,6 @@ class Check:
     """folder of recordings of one word, one a file"""
     cut: Path | None = None
     """new folder to write the cut words to, as they would be trained on"""
-    encoder: Path | None = None
-    """the encoder's file, where the package pyopen-wakeword is not installed"""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""The base of the size micro: a small network that learned to say, of noisy speech, what the encoder says of it undisturbed.
+"""What detectors start from: networks that learned to say, of noisy speech, what the published encoder says of it undisturbed.
 
-Trained once, on speech without labels (knowledge distillation: Hinton et al. 2015, arXiv:1503.02531), and shipped as the preset
-micro-speech; each detector of that size starts from it. Its speech is of folds that benchmarks/wake_words.py does not test it on.
+Trained once, on speech without labels (knowledge distillation: Hinton et al. 2015, arXiv:1503.02531), and shipped: speech-in-noise, the
+encoder itself, from its own weights (the size standard), and micro-speech, a small network (the size micro). Their speech is of folds that
+benchmarks/wake_words.py does not test on.
 """
 
 import dataclasses
@@ -30,31 +31,46 @@ from tflite.runtime.randomness import Stream
 from zoo import presets
 from zoo.errors import InputError
 
-BASE, BUILDER = "micro-speech", "micro_speech_embedding"
+BASES = {"standard": "speech-in-noise", "micro": "micro-speech"}
+BUILDERS = {"standard": encoder.BUILDER, "micro": "micro_speech_embedding"}
+LAST = {"standard": "last", "micro": "embedding"}  # the layer that gives the numbers
 HEARD_FOLDS = (0, 1, 2)  # the others are for tests
 VALIDATION_SCENES = 256
 SCENE_S = 6.0
 RENDERED_HOURS = 1.0
-NOTICE = f"""# Notices
+SOURCE = f"""Copyright Google LLC, Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0): J. Lin, K. Kilgour, D. Roblek, M. Sharifi,
+"Training Keyword Spotters with Limited and Synthesized Speech Data", 2020, arXiv:2002.01322; the file has the sha256 {encoder.SHA256}"""
+RECORDINGS = "The licences of recordings bind those who pass the recordings on; the weights hold none of them.\n"
+NOTICES = {
+    "standard": f"""# The speech encoder
+
+The encoder's weights were changed: Sequence Zoo trained them further, on speech in noise. They began as those of speech_embedding/1,
+{SOURCE},
+as the package pyopen-wakeword 1.1.0 (Apache License 2.0) distributes it. {RECORDINGS}""",
+    "micro": f"""# Notices
 
 This network was trained from scratch on what speech_embedding/1 says of speech; it holds none of its weights. That encoder is
-Copyright Google LLC, Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0): J. Lin, K. Kilgour, D. Roblek, M. Sharifi,
-"Training Keyword Spotters with Limited and Synthesized Speech Data", 2020, arXiv:2002.01322; its file has the sha256 {encoder.SHA256}.
-The licences of recordings bind those who pass the recordings on; the weights hold none of them.
-"""
+{SOURCE}.
+{RECORDINGS}""",
+}
+WHAT = {
+    "standard": """Google's speech_embedding (Lin et al. 2020, arXiv:2002.01322), trained further: from mel frames of noisy speech, the 96 numbers that it gave for
+the same speech undisturbed, every 80 ms. `--size standard` puts each detector's head on it.""",
+    "micro": """A speech encoder for microcontrollers: from mel frames of noisy speech, the 96 numbers that Google's speech_embedding (Lin et al. 2020,
+arXiv:2002.01322) gives for the same speech undisturbed, every 80 ms. `--size micro` starts each detector from it.""",
+}
 CARD = """# {name}
 
-A speech encoder of {weights:,} weights for microcontrollers: from mel frames of noisy speech, the 96 numbers that Google's speech_embedding
-(Lin et al. 2020, arXiv:2002.01322) gives for the same speech undisturbed, every 80 ms. `--size micro` starts each detector from it.
+{what}
 
-- Model: `zoo.load("{name}")`, the builder {builder}
-- Made by: `python -m apps trigger-word distil` with the settings in metrics.json; versions in preset.json
+- Model: `zoo.load("{name}")`, the builder {builder}, {weights:,} weights
+- Made by: `python -m apps trigger-word distil --size {size}` with the settings in metrics.json; versions in preset.json
 - Speech: {hours:.1f} h, of people and rendered, {speakers} voices known by name, train splits and folds {folds} of 5; no transcript or label was used
 - Teacher: see NOTICE.md. Licence: Apache-2.0, weights included
 
 ## Figures
 
-On scenes of voices that were not trained on, it explains {explained:.1f}% of the variance of the teacher's numbers (of the undisturbed speech).
+On noisy scenes of voices that were not trained on, it explains {explained:.1f}% of the variance of the teacher's numbers of the undisturbed speech{before}.
 
 ## Limits
 
@@ -63,7 +79,7 @@ It was trained on English for the greater part. Alone it detects nothing: it is 
 
 
 def distil(options):
-    """Trains the base and writes its preset."""
+    """Trains the network and writes its preset."""
     config, folder = options.config, options.output
     run_folder.start(folder, dataclasses.replace(TASK, name="trigger-word distil"), config)
     prepare(config)
@@ -85,17 +101,34 @@ def distil(options):
     x, y = banks["val"].rows(np.arange(VALIDATION_SCENES))
     y = (y - mean) / spread
     validation = tf.data.Dataset.from_tensor_slices((x, {"embedding": y})).batch(config.batch_size)
-    network = zoo.build(BUILDER, seed=config.seed)
+    network = zoo.build(BUILDERS[config.size], seed=config.seed)
+    if config.size == "standard":
+        network.set_weights(encoder.speech_embedding(config.encoder).get_weights())
+        _rescale(network.get_layer(LAST[config.size]), 1 / spread, -mean / spread)
     network.compile(
         keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.001, clipnorm=1.0),
         loss={"embedding": "mse"},
     )
+    variance = float(np.var(y))
+    before = 1 - float(network.evaluate(validation, verbose=0)) / variance
     network, history = fit(
         network, Data(functools.partial(batches, batch, "embedding"), validation, None, {}), config, ("val_loss", "min"), folder
     )
-    explained = 100 * (1 - min(row["val_loss"] for row in history) / float(np.var(y)))
-    _save(network, mean, spread, folder, config, train, explained)
-    tqdm.write(f"preset: {folder / BASE}; {explained:.1f}% of the teacher's variance explained on other voices")
+    keras.config.set_dtype_policy("float32")
+    shipped = zoo.build(BUILDERS[config.size], seed=config.seed)  # without the optimizer's variables
+    shipped.set_weights(network.get_weights())
+    _rescale(shipped.get_layer(LAST[config.size]), spread, mean)  # it learned them standardised
+    explained = 1 - min(row["val_loss"] for row in history) / variance
+    _save(shipped, folder, config, train, explained, before)
+    tqdm.write(
+        f"preset: {folder / BASES[config.size]}; {100 * explained:.1f}% of the teacher's variance explained on other voices"
+    )
+
+
+def _rescale(layer, factor, shift):
+    """Changes a layer so that it gives its numbers times a factor, and a shift added."""
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel * factor, bias * factor + shift])
 
 
 def speech(split):
@@ -128,35 +161,36 @@ def _bank(clips, config, split, count, label):
         backgrounds(draw, samples, 60) + 2 * noises[split],
         [room(draw) for _ in range(96)] + rooms[split],
     )
-    student, teacher = features(Config(size="micro")), features(Config(size="standard", encoder=config.encoder))
+    teacher = features(Config(size="standard", encoder=config.encoder or encoder.PUBLISHED))
+    student = dataclasses.replace(teacher, encoder=None) if config.size == "standard" else features(Config(size="micro"))
     scenes = Scenes(ingredients, config.seed + (split == "val"), SCENE_S, student.score_s, 0.0, part_share=0.0)
     return Bank(scenes, count, student, label, teacher)
 
 
-def _save(trained, mean, spread, folder, config, clips, explained):
-    network = zoo.build(BUILDER, seed=config.seed)  # without the optimizer's variables
-    network.set_weights(trained.get_weights())
-    kernel, bias = network.get_layer("embedding").get_weights()
-    network.get_layer("embedding").set_weights([kernel * spread, bias * spread + mean])  # it learned them standardised
-    run_folder.write_text(folder / "NOTICE.md", NOTICE)
-    metrics = {"variance_explained": explained / 100, "hours": hours(clips), "settings": to_json(config)}
-    speakers = len({clip.speaker for clip in clips} - {""})
+def _save(network, folder, config, clips, explained, before):
+    name, builder, notice = BASES[config.size], BUILDERS[config.size], folder / "NOTICE.md"
+    run_folder.write_text(notice, NOTICES[config.size])
+    metrics = {"variance_explained": explained, "before_training": before, "hours": hours(clips), "settings": to_json(config)}
+    card = CARD.format(
+        name=name,
+        what=WHAT[config.size],
+        builder=builder,
+        size=config.size,
+        weights=network.count_params(),
+        hours=hours(clips),
+        speakers=len({clip.speaker for clip in clips} - {""}),
+        folds=", ".join(map(str, HEARD_FOLDS)),
+        explained=100 * explained,
+        before=f"; as published, {100 * before:.1f}%" if config.size == "standard" else "",
+    )
     presets.save(
-        folder / BASE,
+        folder / name,
         network,
-        builder=BUILDER,
+        builder=builder,
         arguments={"seed": config.seed},
         task="speech_encoder",
         metrics=metrics,
-        card=CARD.format(
-            name=BASE,
-            builder=BUILDER,
-            weights=network.count_params(),
-            hours=hours(clips),
-            speakers=speakers,
-            folds=", ".join(map(str, HEARD_FOLDS)),
-            explained=explained,
-        ),
+        card=card,
         versions=run_folder.versions(),
-        extra=[("NOTICE.md", folder / "NOTICE.md")],
+        extra=[("NOTICE.md", notice)],
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +24,12 @@ class Features:
     layer: object
     stride: int
     encoder: object = None
+
+    @functools.cached_property
+    def identity(self):
+        """What the features depend on, JSON-able: of the encoder a checksum of its weights."""
+        weights = b"".join(array.tobytes() for array in self.encoder.get_weights()) if self.encoder else b""
+        return [self.layer.options, hashlib.sha256(weights).hexdigest()]
 
     @property
     def score_s(self):

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 import zoo
 from apps.config import read_json
+from apps.data import encoder
 from apps.data.audio import find_recordings, read_audio, write_audio
-from apps.data.encoder import NOTICE as ENCODER_NOTICE
 from apps.fit import WarmupCosine
 from apps.run_folder import read_config, write_json
 from apps.task import Data
@@ -78,8 +78,9 @@ def builder_arguments(config, data):
 
 def data(config):
     """The recordings of a configuration, as scenes."""
+    features(config)  # a wrong encoder or base is refused before hours of speech are read
     if config.size == "micro":
-        _base(config.base)  # a wrong one is refused before hours of speech are read
+        _base(config.base)
     return data_from(gather(config), config)
 
 
@@ -259,7 +260,7 @@ def export(network, folder, config, data):
     """Writes saved_model/ and device/ and proves that they agree; returns the parity figures."""
     content = data.content
     calibration = device.calibration_streams(content.recordings, content.ingredients, config)
-    notices = {"ENCODER.md": ENCODER_NOTICE} if content.features.encoder else {}
+    notices = {"ENCODER.md": encoder.notice(config.encoder)} if content.features.encoder else {}
     return device.export(network, folder, config, content.features.layer, calibration, content.recordings.sources, notices)
 
 
@@ -421,7 +422,7 @@ def check(options):
     if options.cut and options.cut.exists():
         raise InputError(f"`cut` is {options.cut}, which is there already; expected a new folder. Give another one.")
     clips = read_recordings(options.recordings)
-    found = checks.look_over(clips, features(Config(encoder=options.encoder)))
+    found = checks.look_over(clips, features(Config()))
     if options.cut:
         with new_folder(options.cut) as folder:
             for clip, row in zip(clips, found):
@@ -441,7 +442,7 @@ def check(options):
 
 
 def distil(options):
-    """Trains the base of the size micro."""
+    """Trains what the size standard or micro starts from."""
     distillation.distil(options)
 
 

@@ -17,6 +17,13 @@ HOLD_S = 0.3  # how long after a word's end the label is 1
 LEVELS_DB = (-50.0, -14.0)  # active speech level of a scene, dBov
 SNR_DB = (-5.0, 28.0)
 UNDISTURBED_DB = -26.0
+PAD_S = 0.1  # kept around a word: a soft last sound is part of it
+PAUSE, PAUSE_S = (
+    0.7,
+    (0.15, 0.5),
+)  # how often a pause stands before a word, and how long: who calls a device does not say it in mid-sentence
+LACKS_S = 0.2  # of a word that a part of it lacks at least: most of a short word is that word
+SPEECH_S = (1.0, 6.0)  # of other speech in one go
 DOUBT_S = 0.12  # before the word's end and after the hold, frames that count neither way
 
 
@@ -76,7 +83,8 @@ class Scenes:
 
     def _cut(self, clip):
         start, end = speech_span(clip.astype(np.float32) / 32768, pause_s=self.ingredients.pause_s)
-        return clip[start:end]
+        pad = int(PAD_S * RATE)
+        return clip[max(0, start - pad) : end + pad]
 
     @staticmethod
     def _level(clip):
@@ -95,14 +103,18 @@ class Scenes:
                 item, is_word = draw.choice(self._words[word]), True
             elif kind < self.positive_share + self.part_share:
                 item, is_word = self._part(draw, draw.choice(self._words[word])), False
+                if not len(item):
+                    item = self._other_speech(draw)
             elif kind < self.positive_share + self.part_share + self.near_share:
                 item, is_word = draw.choice(self._near), False
             else:
                 item, is_word = self._other_speech(draw), False
             item = self._respeak(draw, item)
+            if is_word and draw.chance(PAUSE):
+                position += int(draw.uniform(*PAUSE_S) * RATE)
             if is_word and position + len(item) <= self.length:
                 spans.append((word, (position + len(item)) / RATE))
-            piece = item[: self.length - position]
+            piece = item[: max(0, self.length - position)]
             speech[position : position + len(piece)] = piece
             gap = draw.uniform(0.0, 0.12) if draw.chance(0.4) else draw.uniform(0.12, 1.0)
             position += len(piece) + max(1, int(gap * RATE))
@@ -110,16 +122,18 @@ class Scenes:
 
     @staticmethod
     def _part(draw, word):
-        """The beginning or the end of a word: near, but not it."""
-        share = draw.uniform(0.3, 0.65)
-        count = int(share * len(word))
+        """The beginning or the end of a word: near, but not it. Nothing of a word that is too short to have such parts."""
+        share, pad, lacks = draw.uniform(0.3, 0.65), int(PAD_S * RATE), int(LACKS_S * RATE)
+        count = pad + min(int(share * (len(word) - 2 * pad)), len(word) - 2 * pad - lacks)
+        if count < 2 * pad:
+            return word[:0]
         return word[:count] if draw.chance(0.6) else word[len(word) - count :]
 
     def _other_speech(self, draw):
         at = draw.integer(self._total)
         index = int(np.searchsorted(self._ends, at, side="right"))
         clip = self._negatives[index]
-        length = int(draw.uniform(0.4, 4.0) * RATE)
+        length = int(draw.uniform(*SPEECH_S) * RATE)
         start = max(0, min(int(at - self._ends[index]) + len(clip), len(clip) - length))
         samples = clip[start : start + length].astype(np.float32) / 32768
         if index not in self._gains:

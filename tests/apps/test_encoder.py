@@ -46,12 +46,14 @@ def test_it_is_float32_and_frozen_whatever_the_policy():
     assert all(layer.compute_dtype == "float32" for layer in model.layers) and not model.trainable_variables
 
 
-def test_a_wrong_or_missing_file_ends_in_words(tmp_path, monkeypatch):
+def test_a_wrong_or_missing_encoder_ends_in_words(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="which is no file; expected pyopen-wakeword"):
         speech_embedding(tmp_path / "none.tflite")
     (tmp_path / "other.tflite").write_bytes(b"1234TFL3")
     with pytest.raises(InputError, match="has the checksum .* another file than"):
         speech_embedding(tmp_path / "other.tflite")
+    with pytest.raises(InputError, match="`encoder` is 'micro-speech', a preset of micro_speech_embedding; expected one of"):
+        speech_embedding("micro-speech")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="is not installed; run `pip install pyopen-wakeword"):
         speech_embedding()

@@ -12,7 +12,7 @@ from apps.trigger_word.config import Config
 from apps.trigger_word.features import features
 from apps.trigger_word.functions import builder_arguments, data_from, masked
 from apps.trigger_word.recordings import SPLITS, Recordings, bundled
-from apps.trigger_word.scenes import DOUBT_S, HOLD_S, Ingredients, Scenes
+from apps.trigger_word.scenes import DOUBT_S, HOLD_S, LACKS_S, PAD_S, Ingredients, Scenes
 from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, recorded, reverberate, room
 from tflite.runtime.randomness import Stream
 
@@ -46,7 +46,22 @@ def test_choices_are_the_same_on_any_machine(ingredients):
     scenes = Scenes(ingredients, 3, 6.0, 0.02)
     spans = [[(word, round(end * 16000)) for word, end in scenes._place(Stream(3, index))[1]] for index in range(20)]
     assert sum(map(len, spans)) > 20
-    assert hashlib.sha256(repr(spans).encode()).hexdigest()[:16] == "a913c2f55726f34c"
+    assert hashlib.sha256(repr(spans).encode()).hexdigest()[:16] == "d1f0d1ddde1a3f73"
+
+
+def test_a_part_of_a_word_lacks_enough_of_it_to_be_another():
+    pad = int(PAD_S * 16000)
+    for seconds in (0.2, 0.3, 0.5, 0.8):
+        word = np.zeros(int(seconds * 16000) + 2 * pad, np.float32)
+        parts = [len(Scenes._part(Stream(0, index), word)) for index in range(50)]
+        assert max(parts) <= max(0, len(word) - pad - int(LACKS_S * 16000))
+        assert any(parts) == (seconds > 0.2)  # a very short word has none
+
+
+def test_a_soft_last_sound_stays_with_the_word():
+    silence = np.zeros(8000, np.int16)
+    scenes = Scenes(Ingredients([[np.concatenate([silence, pulse(0.4, 0.5), silence])]], [pulse(3.0, 0.1)], [], []), 0, 4.0, 0.02)
+    assert len(scenes._words[0][0]) == pytest.approx((0.4 + 2 * PAD_S) * 16000, abs=1000)
 
 
 def test_scenes_have_their_length_range_and_labels(ingredients):

@@ -11,8 +11,9 @@ class DetectionCrossentropy(keras.losses.Loss):
     """Binary cross-entropy of every frame, where some frames count neither way and the hardest count again.
 
     y_true: (batch, time, words) of 1 (the word ends here), 0 (it does not), -1 (counts neither way). y_pred: probabilities of the same
-    shape. hard: how many of a batch's worst false scores count again, as their mean times `hard_weight`, beside the mean of the true
-    frames times `hard_weight` (online hard example mining: Shrivastava et al. 2016, arXiv:1604.03540); 0 for none.
+    shape. hard: how many of each word's worst false scores in a batch count again, as their mean times `hard_weight`, beside the mean of its
+    true frames times `hard_weight` (online hard example mining: Shrivastava et al. 2016, arXiv:1604.03540); 0 for none. Each word for
+    itself: among the worst of all words a hard one would be the most, and be given up.
     """
 
     def __init__(self, hard=0, hard_weight=0.15, name="detection_crossentropy", **kwargs):
@@ -32,9 +33,10 @@ class DetectionCrossentropy(keras.losses.Loss):
         each = counts * keras.losses.binary_crossentropy(truth[..., None], y_pred[..., None])
         loss = ops.sum(each) / ops.maximum(ops.sum(counts), 1.0)
         if self.hard:
+            each, truth = (ops.transpose(ops.reshape(array, (-1, array.shape[-1]))) for array in (each, truth))
             # padded, for batches of fewer frames
-            false = ops.pad(ops.reshape(ops.where(truth < 0.5, each, 0.0), (-1,)), ((0, self.hard),))
-            worst = ops.top_k(false, self.hard)[0]
-            true = ops.sum(each * truth) / ops.maximum(ops.sum(truth), 1.0)
-            loss = loss + self.hard_weight * (ops.mean(worst) + true)
+            false = ops.pad(ops.where(truth < 0.5, each, 0.0), ((0, 0), (0, self.hard)))
+            worst = ops.mean(ops.top_k(false, self.hard)[0], axis=-1)
+            true = ops.sum(each * truth, axis=-1) / ops.maximum(ops.sum(truth, axis=-1), 1.0)
+            loss = loss + self.hard_weight * ops.mean(worst + true)
         return loss

@@ -30,7 +30,7 @@ def speech_embedding(*, num_mels=32, width=1.0, seed=0):
     """A convolutional encoder of speech: the last 0.76 s as 96 numbers, every 80 ms.
 
     frames: (batch, time, num_mels) float32, as `zoo.layers.audio.speech_embedding_front_end` gives; num_mels is a multiple of 32.
-    embedding: (batch, time // 8, 96 * width) float32, number k of the 76 frames up to 8 * (k + 1). 326,808 weights with the defaults.
+    embedding: (batch, time // 8, 96 * width) float32, number k of the 76 frames up to 8 * (k + 1). 328,224 weights with the defaults.
     Zeros precede the stream, so the first nine say little. width: share of the published channels.
     """
     _check(num_mels=num_mels)
