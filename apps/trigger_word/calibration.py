@@ -26,7 +26,7 @@ def calibrate(network, validation, held_out, score_s, rate):
     kernel, bias = kernel / temperatures, bias / temperatures
     shifts = np.zeros_like(bias)
     for word, points in enumerate(_curves(hidden, kernel, bias, held_out, score_s)):
-        best = evaluation.at_rate(points, rate / len(bias))
+        best = evaluation.to_ship(points, rate / len(bias))
         shifts[word] = best["threshold"] if best else GRID[-1]
     network.get_layer("score").set_weights([kernel.astype(np.float32), (bias - shifts).astype(np.float32)])
     return {"temperatures": temperatures.tolist(), "shifts": shifts.tolist()}

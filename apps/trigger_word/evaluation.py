@@ -169,19 +169,28 @@ def of_word(part, word):
     }
 
 
-def at_rate(points, rate):
-    """The point of a curve with the lowest threshold from which on no more than `rate` false accepts an hour happen."""
+def at_rate(points, rate, spare=0):
+    """The point of a curve with the lowest threshold from which on no more than `rate` false accepts an hour happen, less `spare` of them."""
     good = None
     for point in sorted(points, key=lambda p: -p["threshold"]):
-        if point["false_accepts"] > rate * point["hours"]:
+        if point["false_accepts"] > max(0.0, rate * point["hours"] - spare):
             break
         good = point
     return good
 
 
+def to_ship(points, rate):
+    """The point of a validation curve whose threshold keeps to the rate in speech that did not choose it; None where none does.
+
+    Above a threshold that lies just over the (n + 1)th highest score of validation, n + 1 come in as much other speech, not n. So one more than
+    was counted must fit into the rate, in each hearing of the same speech. Where there is too little speech for that, none may be counted.
+    """
+    return at_rate(points, rate, spare=len(points[0]["false_accepts_by_condition"]))
+
+
 def choose_threshold(points, rate):
-    """The threshold to ship: the lowest that keeps to the rate on validation; the highest where none does."""
-    point = at_rate(points, rate)
+    """The threshold to ship, of a validation curve; the highest where none keeps to the rate."""
+    point = to_ship(points, rate)
     return point["threshold"] if point else max(THRESHOLDS)
 
 

@@ -24,6 +24,7 @@ from apps.trigger_word.evaluation import (
     speech_stream,
     summarise,
     sweep,
+    to_ship,
     wilson,
     word_stream,
 )
@@ -121,13 +122,33 @@ def test_a_sweep_counts_misses_and_false_accepts_at_each_threshold():
     assert hours == pytest.approx(20 / 3600)
     best = at_rate(points, 0.0)
     assert 0.7 < best["threshold"] < 0.72 and best["misses"]["clean"] == 1
-    assert choose_threshold(points, 1 / hours) == pytest.approx(0.3, abs=0.02)
+    assert choose_threshold(points, 2 / hours) == pytest.approx(0.3, abs=0.02)  # one was counted, one more fits
+    assert choose_threshold(points, 1 / hours) == best["threshold"]
 
 
 def test_a_curve_that_dips_again_is_read_from_its_quiet_end():
-    points = [{"threshold": t, "false_accepts": f, "hours": 1.0} for t, f in ((0.1, 0), (0.3, 9), (0.5, 2), (0.7, 0))]
+    points = [
+        {"threshold": t, "false_accepts": f, "false_accepts_by_condition": {"clean": f}, "hours": 1.0}
+        for t, f in ((0.1, 0), (0.3, 9), (0.5, 2), (0.7, 0))
+    ]
     assert at_rate(points, 3)["threshold"] == 0.5 and at_rate(points, 0)["threshold"] == 0.7 and at_rate(points[1:3], 0) is None
     assert choose_threshold(points[1:3], 0) > 0.998
+
+
+def test_the_threshold_keeps_to_the_rate_in_speech_that_did_not_choose_it():
+    random, hours, found = np.random.default_rng(0), 10.0, []
+    thresholds = np.linspace(2.0, 12.0, 1000)
+    for _ in range(400):
+        # scores of other speech with an exponential tail, 100 an hour above 0
+        scores = random.exponential(size=random.poisson(100 * hours))
+        counts = (scores[:, None] >= thresholds).sum(axis=0)
+        points = [
+            {"threshold": t, "false_accepts": int(n), "false_accepts_by_condition": {"clean": int(n)}, "hours": hours}
+            for t, n in zip(thresholds, counts)
+        ]
+        found.append([100 * np.exp(-point["threshold"]) for point in (to_ship(points, 0.5), at_rate(points, 0.5))])
+    kept, as_counted = np.mean(found, axis=0)
+    assert 0.4 < kept < 0.53 < as_counted
 
 
 def test_a_word_alone_is_counted_as_its_own_detector_would_be():

@@ -59,6 +59,19 @@ def test_several_detectors_on_the_same_speech_know_no_more_of_it_than_one():
     assert wake_words.table_of_words([{"curves": {"c": [point(0, 9)]}}], 0.5)[-1].startswith("| none of 1 reaches")
 
 
+def test_folds_are_read_at_their_own_thresholds_and_at_one():
+    quiet = [{**point(m, f), "threshold": t} for t, m, f in ((0.3, 0, 1), (0.6, 4, 0))]
+    loud = [{**point(m, f), "threshold": t} for t, m, f in ((0.3, 0, 9), (0.6, 1, 1))]
+    missed = {"clean": {"misses": 1, "words": 10}}
+    accepts = {"count": 2, "by_condition": {"clean": 2}, "hours": 2.0}
+    test = {"missed": missed, "other_firings_in_word_streams": 0, "false_accepts": accepts}
+    results = [{"metrics": {"curve": curve, "shipped": {"test": test}}} for curve in (quiet, loud)]
+    lines = {text.split(" |")[0]: text for text in wake_words.table(results)}
+    assert "| 5.0% " in lines["| at most 0.5 an hour, each fold's own threshold"]  # 0 and 1 of 10
+    assert "| 25.0% " in lines["| at most 0.5 an hour, one threshold for all folds"]  # 4 and 1
+    assert "1.00 (" in lines["| shipped thresholds (from validation)"]
+
+
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_folds_that_the_bases_heard_are_no_tests(fold, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["wake_words", "--output", "x", "--folds", str(fold)])
