@@ -51,14 +51,25 @@ def speech_embedding(name=PUBLISHED):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")  # whatever the head is trained in
     try:
-        model = zoo.build(BUILDER) if _as_published(name) else zoo.load(name)
+        if _as_published(name):
+            model = zoo.build(BUILDER)
+            put(model, _published(None if name in (None, PUBLISHED) else name))
+        else:
+            model = pretrained("encoder", name, BUILDER, "'published'")
     finally:
         keras.config.set_dtype_policy(policy)
-    if model.name != BUILDER:
-        raise InputError(f"`encoder` is {str(name)!r}, a preset of {model.name}; expected one of {BUILDER}, or 'published'.")
-    if _as_published(name):
-        put(model, _published(None if name in (None, PUBLISHED) else name))
     model.trainable = False
+    return model
+
+
+def pretrained(setting, name, builder, otherwise):
+    """The model of a preset that a setting names; an InputError that names the setting where it is no preset of the builder."""
+    try:
+        model = zoo.load(name)
+    except InputError as error:
+        raise InputError(f"`{setting}`: {error}") from None
+    if model.name != builder:
+        raise InputError(f"`{setting}` is {str(name)!r}, a preset of {model.name}; expected one of {builder}, or {otherwise}.")
     return model
 
 

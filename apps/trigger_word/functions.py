@@ -223,12 +223,7 @@ def model(config, data):
 @functools.lru_cache(1)
 def _base(name):
     """The model that the size micro starts from; None for random weights."""
-    if name == "none":
-        return None
-    network = zoo.load(name)
-    if network.name != "micro_speech_embedding":
-        raise InputError(f"`base` is {name!r}, a preset of {network.name}; expected one of micro_speech_embedding, or 'none'.")
-    return network
+    return None if name == "none" else encoder.pretrained("base", name, distillation.BUILDERS["micro"], "'none'")
 
 
 def finish(network, folder, config, data):
