@@ -75,7 +75,11 @@ def pretrained(setting, name, builder, otherwise):
 
 def notice(name):
     """Where an encoder comes from and under which licence, Markdown. name: as of `speech_embedding`."""
-    return NOTICE if _as_published(name) else (presets.folder_of(name) / "NOTICE.md").read_text("utf8")
+    if _as_published(name):
+        return NOTICE
+    folder = presets.folder_of(name)
+    own = folder / "NOTICE.md"
+    return (own if own.is_file() else folder / "card.md").read_text("utf8")
 
 
 def _as_published(name):

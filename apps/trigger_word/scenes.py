@@ -18,10 +18,8 @@ LEVELS_DB = (-50.0, -14.0)  # active speech level of a scene, dBov
 SNR_DB = (-5.0, 28.0)
 UNDISTURBED_DB = -26.0
 PAD_S = 0.1  # kept around a word: a soft last sound is part of it
-PAUSE, PAUSE_S = (
-    0.7,
-    (0.15, 0.5),
-)  # how often a pause stands before a word, and how long: who calls a device does not say it in mid-sentence
+PAUSE = 0.7  # how often a pause stands before a word: who calls a device does not say it in mid-sentence
+PAUSE_S = (0.15, 0.5)
 LACKS_S = 0.2  # of a word that a part of it lacks at least: most of a short word is that word
 SPEECH_S = (1.0, 6.0)  # of other speech in one go
 DOUBT_S = 0.12  # before the word's end and after the hold, frames that count neither way
