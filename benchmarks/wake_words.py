@@ -339,6 +339,8 @@ HEADER = ["| | clean | 10 dB | 5 dB | false accepts an hour |", "|---|---|---|--
 
 
 def line(name, point):
+    if not point:
+        return f"| {name} | not reached | | | |"
     summary = evaluation.summarise(point)
     cells = map(evaluation.percent, summary["missed"].values())
     accepts = summary["false_accepts"]
@@ -352,13 +354,10 @@ def table(results):
     lines = [*HEADER, line("shipped thresholds (from validation)", shipped)]
     for rate in READ:
         own = [evaluation.at_rate(result["metrics"]["curve"], rate) for result in results]
-        lines.append(line_at(rate, add(own) if all(own) else None, "each fold's own threshold"))
-    return lines + [line_at(rate, evaluation.at_rate(curve, rate), "one threshold for all folds") for rate in READ]
-
-
-def line_at(rate, point, how):
-    name = f"at most {rate:g} an hour, {how}"
-    return line(name, point) if point else f"| {name} | not reached | | | |"
+        lines.append(line(f"at most {rate:g} an hour, each fold's own threshold", add(own) if all(own) else None))
+    for rate in READ:
+        lines.append(line(f"at most {rate:g} an hour, one threshold for all folds", evaluation.at_rate(curve, rate)))
+    return lines
 
 
 def table_of_words(results, rate):
@@ -370,7 +369,7 @@ def table_of_words(results, rate):
         return [*HEADER, f"| none of {len(points)} reaches {rate:g} an hour | | | | |"]
     name = f"mean of {len(reached)} of {len(points)}, each at most {rate:g} an hour"
     lines = [*HEADER, line(name, mean(reached))]
-    lines += [line(name, point) if point else f"| {name} | not reached | | | |" for name, point in points.items()]
+    lines += [line(name, point) for name, point in points.items()]
     elsewhere = sum(point["others"] for point in reached.values())
     lines.append(f"\nFired at another word's recordings, or between: {elsewhere} times, in the three conditions together.")
     for kind in results[0].get("fired", {}):

@@ -27,9 +27,9 @@ pyopen-wakeword 1.1.0 (Apache License 2.0) distributes, with the sha256 {SHA256}
 """
 
 
-def encoder_file(path=None):
+def encoder_file(path=PUBLISHED):
     """The published encoder's TFLite file: `path`, or the installed package's. Raises InputError where there is none."""
-    if path is not None:
+    if path not in (None, PUBLISHED):
         if not Path(path).is_file():
             raise InputError(f"`encoder` is {path}, which is no file; expected pyopen-wakeword's models/embedding_model.tflite.")
         return Path(path)
@@ -53,7 +53,7 @@ def speech_embedding(name=PUBLISHED):
     try:
         if _as_published(name):
             model = zoo.build(BUILDER)
-            put(model, _published(None if name in (None, PUBLISHED) else name))
+            put(model, _published(name))
         else:
             model = pretrained("encoder", name, BUILDER, "'published'")
     finally:

@@ -161,7 +161,7 @@ def _bank(clips, config, split, count, label):
         backgrounds(draw, samples, 60) + 2 * noises[split],
         [room(draw) for _ in range(96)] + rooms[split],
     )
-    teacher = features(Config(size="standard", encoder=config.encoder or encoder.PUBLISHED))
+    teacher = features(Config(size="standard", encoder=config.encoder))
     student = dataclasses.replace(teacher, encoder=None) if config.size == "standard" else features(Config(size="micro"))
     scenes = Scenes(ingredients, config.seed + (split == "val"), SCENE_S, student.score_s, 0.0, part_share=0.0)
     return Bank(scenes, count, student, label, teacher)

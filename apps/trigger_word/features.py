@@ -60,6 +60,7 @@ class Features:
         return np.concatenate(pieces)
 
 
+@functools.lru_cache(2)  # an encoder is read once, and its graph traced once
 def features(config):
     """The features of a configuration's detector."""
     if config.size == "standard":
