@@ -28,7 +28,7 @@ from apps.data.pronunciation import phonemes
 from apps.data.speech import read_set, to_int16
 from apps.fit import fit, prepare
 from apps.trigger_word import evaluation, functions
-from apps.trigger_word.config import TASK, Config
+from apps.trigger_word.config import STEPS_SPELLED, TASK, Config
 from apps.trigger_word.distillation import HEARD_FOLDS
 from apps.trigger_word.recordings import (
     FOLDS,
@@ -112,8 +112,8 @@ def computer(row, folds):
         return Recordings(
             {WORD: {"train": train, "val": val, "test": words[fold]}},
             {
-                "train": [c for f in rest for c in speech[f]] + isolated + learned_from(),
-                "val": speech[held],
+                "train": [c for f in rest for c in speech[f]] + isolated + played((WORD,), "train"),
+                "val": speech[held] + played((WORD,), "val"),
                 "test": speech[fold],
             },
             (
@@ -133,23 +133,30 @@ def sounds_like(word):
 
 @functools.cache
 def transcribed():
-    """All words of the public sets' transcripts."""
-    return {text for name in PUBLIC for clip in read_set(name) for text in re.findall(r"[\w']+", clip.text.lower())}
+    """All words of the transcripts."""
+    clips = [*(clip for name in PUBLIC for clip in read_set(name)), *dialogue_clips()]
+    return {text for clip in clips for text in re.findall(r"[\w']+", clip.text.lower())}
 
 
-@functools.cache
-def learned_from():
-    """Speech that is trained on only: nobody wrote down what is said in it. Not for common words, which are in it."""
+@functools.lru_cache(1)
+def dialogue_clips():
+    """The game's dialogue, which no row tests on."""
     return dialogue.read_dialogue() if dialogue.fetched() else []
 
 
-def split_speech(folds, isolated):
+def played(unwanted, split):
+    """Dialogue of a split that does not say what is unwanted."""
+    return [clip for clip in dialogue_clips() if clip.split == split and not says(clip.text, unwanted)]
+
+
+def split_speech(unwanted):
     """Other speech by split where one detector is tested on all that what it starts from did not hear. Only what is transcribed, for common words."""
+    folds, isolated = other_speech(unwanted)
     train = [clip for fold in HEARD_FOLDS for clip in folds[fold] if clip.text]
     held = {name for name in {clip.speaker or clip.name for clip in train} if hashlib.sha256(name.encode()).digest()[0] % 6 == 0}
     return {
-        "train": [clip for clip in train if (clip.speaker or clip.name) not in held] + isolated,
-        "val": [clip for clip in train if (clip.speaker or clip.name) in held],
+        "train": [clip for clip in train if (clip.speaker or clip.name) not in held] + isolated + played(unwanted, "train"),
+        "val": [clip for clip in train if (clip.speaker or clip.name) in held] + played(unwanted, "val"),
         "test": [clip for fold in UNHEARD for clip in folds[fold] if clip.text],
     }
 
@@ -170,15 +177,15 @@ def commands(*_):
         for word in COMMANDS:
             said = {split: [clip for clip in clips if clip.text == word and clip.split == split] for split in SPLITS}
             words[word] = {"train": said["train"][:80], "val": said["val"][:20], "test": said["test"]}
-        speech, isolated = other_speech(every)
-        isolated = [clip for clip in isolated if clip.split not in ("val", "test")]
+        speech = split_speech(every)
+        speech["train"] = [clip for clip in speech["train"] if clip.source != COMMAND_SET or clip.split == "train"]
         found = Recordings(
             words,
-            split_speech(speech, isolated),
+            speech,
             (("words", "split by speaker"), ("negatives", "folds disjoint by speaker")),
             near=tuple(near_words(COMMANDS)),
         )
-        tests = split_speech(*other_speech(()))["test"]
+        tests = split_speech(())["test"]
         return found, (tests, [[says(clip.text, alike[word]) for clip in tests] for word in COMMANDS])
 
     return [("run", gathered)]
@@ -194,7 +201,7 @@ def personal(*_):
 
     @functools.lru_cache(1)
     def speech(digit):
-        parts = split_speech(*other_speech(sounds_like(digit)))
+        parts = split_speech(sounds_like(digit))
         return {split: [narrow(clip) for clip in part] for split, part in parts.items()}
 
     def gathered(person, digit):
@@ -384,6 +391,8 @@ def run_row(row, size, folds, output):
     make = {"command-words": commands, "personal": personal}.get(row, computer)
     if row == "command-words":
         settings.update(words=COMMANDS, target_false_accepts_per_hour=5.0 * len(COMMANDS), scenes=16000, steps=8000)
+    if row == "computer-spelled":
+        settings.update(steps=STEPS_SPELLED)
     if row == "personal":
         settings.update(scenes=1500, steps=1500, target_false_accepts_per_hour=2.0)
     results, names, config = [], [], None

@@ -1,12 +1,15 @@
 """Rendered speech: text-to-speech engines that are ordinary packages.
 
 espeak-ng runs in this process through the package espeakng-loader (its library is GPL-3.0-or-later; what it speaks is not).
-flite and festival are Debian packages, used where they are installed.
+Voices of recorded speakers come as Debian packages and are used where they are installed: flite, festival, RHVoice, Pico, and
+MBROLA's by way of Debian's espeak-ng.
 """
 
 import ctypes
 import dataclasses
 import functools
+import glob
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,13 +27,36 @@ VARIANTS = (
     "caleb edward f5 grandma ian iven kaukovalta klatt sandro shelby steph travis zac"
 ).split()
 ACCENTS = "en-us en en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc".split()
-# recorded speakers, by the engine's own name for each; slt speaks in both
+MBROLA = "us1 us2 us3 en1".split()
+MBROLA_ACCENTED = "af1 de1 de2 de3 de4 de5 de6 fr1 fr4 gr2 hu1 nl2 pl1 ro1 sw1 sw2".split()  # they say English with their own sounds
+# recorded speakers: engine, the engine's own name; slt speaks in flite and festival, too
 RECORDED = {
     "kal": ("flite", "kal16"),
     "awb": ("flite", "awb"),
     "rms": ("flite", "rms"),
     "slt": ("flite", "slt"),
     "ked": ("festival", "ked_diphone"),
+    "alan": ("rhvoice", "alan"),
+    "bdl": ("rhvoice", "bdl"),
+    "clb": ("rhvoice", "clb"),
+    "pico-us": ("pico", "en-US"),
+    "pico-gb": ("pico", "en-GB"),
+    **{f"mbrola-{name}": ("mbrola", f"mb-{name}") for name in MBROLA},
+    **{f"mbrola-{name}": ("mbrola", f"mb-{name}-en") for name in MBROLA_ACCENTED},
+}
+PROGRAMS = {
+    "flite": ("flite",),
+    "festival": ("text2wave",),
+    "rhvoice": ("RHVoice-test",),
+    "pico": ("pico2wave",),
+    "mbrola": ("mbrola", "espeak-ng"),
+}
+# where Debian puts the voices of engines whose voices are packages of their own
+VOICE_FILES = {
+    "festival": "/usr/share/festival/voices/*/{0}",
+    "rhvoice": "/usr/share/RHVoice/voices/{0}",
+    "pico": "/usr/share/pico/lang/{0}_ta.bin",
+    "mbrola": "/usr/share/mbrola/{1}",
 }
 
 
@@ -104,34 +130,52 @@ def speak(text, voice, manner=Manner()):
     return soxr.resample(samples, rate, 16000).astype(np.float32)
 
 
+@functools.cache
 def recorded_voices():
-    """The recorded speakers whose engine is installed."""
-    return [voice for voice, (engine, _) in RECORDED.items() if shutil.which("text2wave" if engine == "festival" else engine)]
+    """The recorded speakers whose engine and voice are installed."""
+    return [voice for voice, (engine, name) in RECORDED.items() if _installed(engine, name)]
+
+
+def _installed(engine, name):
+    file = VOICE_FILES.get(engine, "/").format(name, name.removeprefix("mb-").removesuffix("-en"))
+    return all(map(shutil.which, PROGRAMS[engine])) and bool(glob.glob(file))
 
 
 def _speak_recorded(text, engine, name, manner):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        if engine == "flite":
-            command = [
-                "flite",
-                "-voice",
-                name,
-                "--setf",
-                f"duration_stretch={160 / manner.rate:.3f}",
-                "-t",
-                text,
-                "-o",
-                str(path),
-            ]
-            subprocess.run(command, check=True, capture_output=True)
-        else:
-            command = [
-                "text2wave",
-                "-eval",
-                f"(begin (voice_{name}) (Parameter.set 'Duration_Stretch {160 / manner.rate:.3f}))",
-                "-o",
-                str(path),
-            ]
-            subprocess.run(command, input=text.encode(), check=True, capture_output=True)
+        command, spoken = _COMMANDS[engine](name, manner, str(path), text)
+        subprocess.run(command, input=spoken.encode(), check=True, capture_output=True)
         return read_audio(path)
+
+
+def _flite(name, manner, path, text):
+    return ["flite", "-voice", name, "--setf", f"duration_stretch={160 / manner.rate:.3f}", "-t", text, "-o", path], ""
+
+
+def _festival(name, manner, path, text):
+    setup = f"(begin (voice_{name}) (Parameter.set 'Duration_Stretch {160 / manner.rate:.3f}))"
+    return ["text2wave", "-eval", setup, "-o", path], text
+
+
+def _rhvoice(name, manner, path, text):
+    return ["RHVoice-test", "-p", name, "-r", f"{manner.rate / 1.6:.0f}", "-t", f"{_percent(manner):.0f}", "-o", path], text
+
+
+def _pico(name, manner, path, text):
+    text = re.sub("[<>&]", " ", text)  # it knows tags, but no other way to write these
+    marked = f'<speed level="{manner.rate / 1.6:.0f}"><pitch level="{_percent(manner):.0f}">{text}</pitch></speed>'
+    return ["pico2wave", "-l", name, "-w", path, marked], ""
+
+
+def _mbrola(name, manner, path, text):
+    # half the amplitude: some voices clip
+    return ["espeak-ng", "-v", name, "-s", str(manner.rate), "-p", str(manner.pitch), "-a", "50", "-w", path, "--stdin"], text
+
+
+def _percent(manner):
+    """Pitch as 65 to 140% of the speaker's own."""
+    return 65 + 0.75 * manner.pitch
+
+
+_COMMANDS = {"flite": _flite, "festival": _festival, "rhvoice": _rhvoice, "pico": _pico, "mbrola": _mbrola}

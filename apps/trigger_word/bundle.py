@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from apps.data.audio import speech_span
 from apps.data.sentences import sentence
-from apps.data.synthesis import ACCENTS, RECORDED, VARIANTS, Manner, recorded_voices, speak
+from apps.data.synthesis import ACCENTS, VARIANTS, Manner, recorded_voices, speak
 from tflite.runtime.randomness import Stream
 
 FOLDER = Path(__file__).with_name("recordings")
@@ -27,9 +27,10 @@ WORDS = (
     "stop go left right up down on off hello thank you music weather window water seven eleven kitchen lights "
     "question number letter doctor summer dinner better butter never later peter peculiar "
 ).split()
+RECORDED = ("kal", "awb", "rms", "slt", "ked")  # those that are bundled
 SPLITS = {
-    "test": ["Andy", "AnxiousAndy", "Nguyen", "belinda", "edward", "iven", "shelby", "slt", "ked"],
-    "val": ["Alicia", "Reed", "boris", "grandma", "steph", "rms"],
+    "test": ["Andy", "AnxiousAndy", "Nguyen", "belinda", "edward", "iven", "shelby", "slt", "ked", "mbrola-hu1"],
+    "val": ["Alicia", "Reed", "boris", "grandma", "steph", "rms", "mbrola-sw2"],
 }
 
 
@@ -39,7 +40,7 @@ def split_of(voice):
 
 
 def voices():
-    """(voice, split) of all voices, espeak-ng's variants first."""
+    """(voice, split) of the bundled voices, espeak-ng's variants first."""
     return [(voice, split_of(voice)) for voice in (*VARIANTS, *RECORDED)]
 
 

@@ -31,7 +31,7 @@ FOLDS = 5
 LEAST = 6
 SHORTEST_S = 0.1
 NEAR_TEXTS, NEAR_VOICES = 240, 3
-TAKES = {"train": 800, "val": 120, "test": 160}  # of a phrase
+TAKES = {"train": 1600, "val": 120, "test": 160}  # of a phrase
 PUBLIC = ("librispeech_sample", "speechocean762_train", "negatives_small")
 
 
@@ -319,14 +319,10 @@ def _public(sets, words):
         # canonical archives are one official split each: split by speaker instead
         negatives = split_clips([dataclasses.replace(clip, split="", speaker=clip.speaker or clip.name) for clip in clips], 0)
     if dialogue.fetched():
-        found = dialogue.read_dialogue()
-        negatives["train"] = negatives["train"] + found
-        lines.append(
-            (
-                "negatives",
-                f"dialogue of a game ({dialogue.LICENCE}): {hours(found):.2f} h of people, to train on only; nobody wrote down whether the words are in it",
-            )
-        )
+        found = [clip for clip in dialogue.read_dialogue() if not says(clip.text, words)]
+        for split in ("train", "val"):
+            negatives[split] = negatives[split] + [clip for clip in found if clip.split == split]
+        lines.append(("negatives", f"dialogue of a game ({dialogue.LICENCE}): {hours(found):.2f} h of people, none of it to test on"))
     return negatives, lines
 
 
@@ -368,20 +364,26 @@ def _rendered(config):
 
 
 def near_words(words):
-    """What sounds like the words without being one of them, said by the training voices: clips; cached. words: as they are spelled."""
+    """What sounds like the words without being one of them: clips; cached. words: as they are spelled.
+
+    Said by the bundled training voices, however many others say the word: near words by all of them make a detector that was trained from
+    the spelling particular about how people say it (docs/wake-words.md).
+    """
     if not espeak_installed():
         return []
     for word in words:
         _check_said(word)
 
+    speakers = [voice for voice in recorded_voices() if voice in bundle.RECORDED]
+
     def speak_them():
-        draw, voices = Stream(7100, 0), voices_of("train")
+        draw, voices = Stream(7100, 0), voices_of("train", speakers)
         texts = [text for word in words for text, _ in near(word, max(1, NEAR_TEXTS // len(words))) if not says(text, words)]
         for text in tqdm(texts, desc="rendering near words", leave=False):
             for _ in range(NEAR_VOICES):
                 yield _say(text, draw.choice(voices), some_manner(draw), "train")
 
-    depends = [*words, NEAR_TEXTS, NEAR_VOICES, recorded_voices(), VOCABULARY.read_text("utf8")]
+    depends = [*words, NEAR_TEXTS, NEAR_VOICES, speakers, VOCABULARY.read_text("utf8")]
     return _kept(f"near_{hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]}_v2", speak_them)
 
 
@@ -391,12 +393,13 @@ def spelled(phrase):
 
     def speak_it():
         for number, split in enumerate(SPLITS):
-            draw, voices = Stream(7200, number), voices_of(split)
+            draw, voices = Stream(7200, number), voices_of(split, recorded_voices())
             for take in tqdm(range(TAKES[split]), desc=f"rendering {phrase!r}, {split}", leave=False):
-                yield _say(phrase, voices[take % len(voices)], some_manner(draw), split)
+                text = phrase + draw.choice(("", ".", ",", "!", "?"))
+                yield _say(text, voices[take % len(voices)], some_manner(draw), split)
 
     name = hashlib.sha256(phrase.encode()).hexdigest()[:16]
-    clips = _kept(f"spelled_{name}_{len(recorded_voices())}_v1", speak_it)
+    clips = _kept(f"spelled_{name}_{len(recorded_voices())}_v2", speak_it)
     return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
 
 
@@ -405,9 +408,9 @@ def _check_said(text):
         raise InputError(f"{text!r} is no word that espeak-ng says; spell it with --phrase, or train with --no-near-words.")
 
 
-def voices_of(split):
-    """The voices of a split; recorded speakers, where their engines are installed, as often as five of formant synthesis."""
-    return [voice for voice in (*VARIANTS, *5 * recorded_voices()) if bundle.split_of(voice) == split]
+def voices_of(split, speakers):
+    """The voices of a split, of espeak-ng's and of recorded speakers; each of these as often as five of formant synthesis."""
+    return [voice for voice in (*VARIANTS, *5 * speakers) if bundle.split_of(voice) == split]
 
 
 def some_manner(draw):

@@ -256,6 +256,23 @@ def test_near_words_are_rendered_once(tmp_path, monkeypatch):
     assert len(first) == 6 * recordings.NEAR_VOICES and all((a.samples == b.samples).all() for a, b in zip(first, again))
 
 
+def test_a_phrase_is_said_by_all_speakers_and_near_words_by_the_bundled_ones(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(recordings, "NEAR_TEXTS", 6)
+    monkeypatch.setattr(recordings, "TAKES", {"train": 60, "val": 20, "test": 20})
+    monkeypatch.setattr(recordings, "recorded_voices", lambda: ["kal", "mbrola-us1", "mbrola-sw2", "mbrola-hu1"])
+    spoken = []
+    monkeypatch.setattr(
+        recordings, "speak", lambda text, voice, manner: spoken.append((text, voice)) or word(len(spoken), 0.3)
+    )
+    said = recordings.spelled("hey computer")
+    assert {text.rstrip(".,!?") for text, _ in spoken} == {"hey computer"} and len({text for text, _ in spoken}) == 5
+    voices = {split: {clip.speaker for clip in clips} for split, clips in said.items()}
+    assert {"kal", "mbrola-us1"} < voices["train"] and "mbrola-sw2" in voices["val"] and "mbrola-hu1" in voices["test"]
+    near = {clip.speaker for clip in recordings.near_words(("computer",))}
+    assert near <= voices["train"] - {"mbrola-us1"}
+
+
 def test_a_phrase_with_a_pause_is_kept_whole(tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
     monkeypatch.setattr(recordings, "TAKES", {"train": 12, "val": 1, "test": 1})

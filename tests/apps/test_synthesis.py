@@ -1,0 +1,22 @@
+"""Rendered speech by the engines that are installed."""
+
+import numpy as np
+import pytest
+
+from apps.data import synthesis
+from apps.data.synthesis import RECORDED, VOICE_FILES, Manner, recorded_voices, speak
+
+
+@pytest.mark.skipif(not recorded_voices(), reason="no engine of recorded speakers is installed")
+def test_recorded_speakers_say_a_phrase_slower_and_faster():
+    for voice in recorded_voices():
+        slow, fast = (speak("hey, <computer> & co", voice, Manner(rate=rate)) for rate in (120, 220))
+        assert 0.05 < np.abs(fast).max() <= 1.0 and 0.5 < len(fast) / 16000 < 0.8 * len(slow) / 16000 < 4, voice
+
+
+def test_a_speaker_whose_voice_is_not_installed_is_left_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(synthesis.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(synthesis, "VOICE_FILES", {engine: f"{tmp_path}/{engine}/{{1}}" for engine in VOICE_FILES})
+    (tmp_path / "mbrola" / "de6").mkdir(parents=True)
+    found = recorded_voices.__wrapped__()
+    assert found == [voice for voice, (engine, _) in RECORDED.items() if engine == "flite"] + ["mbrola-de6"]
