@@ -133,9 +133,16 @@ def distance(said, wanted):
     return float(row.min()) / max(len(wanted), 1)
 
 
+@functools.cache
 def vocabulary():
     """The most frequent English words first."""
     return VOCABULARY.read_text("utf8").split()
+
+
+def homophones(phrase):
+    """The frequent words that are said as a phrase is, itself among them if it is one."""
+    wanted = phonemes(phrase)
+    return [word for word in vocabulary() if wanted and phonemes(word) == wanted]
 
 
 def near(phrase, count, least=0.04, most=0.45):

@@ -28,7 +28,9 @@ VARIANTS = (
 ).split()
 ACCENTS = "en-us en en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc".split()
 MBROLA = "us1 us2 us3 en1".split()
-MBROLA_ACCENTED = "af1 de1 de2 de3 de4 de5 de6 fr1 fr4 gr2 hu1 nl2 pl1 ro1 sw1 sw2".split()  # they say English with their own sounds
+MBROLA_ACCENTED = (
+    "af1 de1 de2 de3 de4 de5 de6 fr1 fr4 gr2 hu1 nl2 pl1 ro1 sw1 sw2".split()
+)  # they say English with their own sounds
 # recorded speakers: engine, the engine's own name; slt speaks in flite and festival, too
 RECORDED = {
     "kal": ("flite", "kal16"),

@@ -8,7 +8,6 @@ from apps.config import Bounds, TrainingConfig, check_bounds
 from apps.task import Choice, Range, Task, Verb
 from zoo.errors import InputError
 
-
 STEPS, STEPS_SPELLED = 5000, 1500
 
 

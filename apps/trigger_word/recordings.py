@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from apps.data import dialogue, prompts
 from apps.data.audio import CLIPPED, SILENCE, clipped, find_recordings, read_audio, speech_span, through_opus
-from apps.data.pronunciation import VOCABULARY, near, phonemes
+from apps.data.pronunciation import VOCABULARY, homophones, near, phonemes, vocabulary
 from apps.data.sentences import sentence
 from apps.data.sources import available, cache_folder, find
 from apps.data.speech import Clip, read_set, to_int16
-from apps.data.synthesis import ACCENTS, VARIANTS, Manner, espeak_installed, recorded_voices, speak
+from apps.data.synthesis import ACCENTS, RECORDED, VARIANTS, Manner, espeak_installed, recorded_voices, speak
 from apps.data.text import read_table
 from apps.run_folder import replacing
 from apps.trigger_word import bundle
@@ -31,6 +31,8 @@ FOLDS = 5
 LEAST = 6
 SHORTEST_S = 0.1
 NEAR_TEXTS, NEAR_VOICES = 240, 3
+ENOUGH_SPEAKERS = 20
+COMMON = 1500  # the most frequent words
 TAKES = {"train": 1600, "val": 120, "test": 160}  # of a phrase
 PUBLIC = ("librispeech_sample", "speechocean762_train", "negatives_small")
 
@@ -78,6 +80,11 @@ def gather(config):
         words = {bundle.WORD: bundled(bundle.WORD)}
         sources = [("words", f"{bundle.WORD!r}: bundled, rendered voices, split by voice")]
     if config.phrase is not None:
+        if len(recorded_voices()) < ENOUGH_SPEAKERS and config.recordings is None:
+            tqdm.write(
+                f"note: {len(recorded_voices())} recorded speakers are installed to say {config.phrase!r}; with {len(RECORDED)} a detector "
+                "misses far less. docs/wake-words.md, Voices, has the command that installs them."
+            )
         (word,), said = config.words, spelled(config.phrase)
         text = f"{config.phrase!r}: rendered, {len({clip.speaker for clip in said['train']})} voices to train"
         if word in words:
@@ -278,7 +285,7 @@ def gather_negatives(config):
     if config.recordings is not None or config.phrase is not None:
         sets = [name for name in PUBLIC if available(name) or (config.download and find(name).canonical)]
         if sets:
-            return _public(sets, config.spellings)
+            return _public(sets, _said_alike(config.spellings))
     return _rendered(config)
 
 
@@ -295,8 +302,25 @@ def says(text, words):
     return any(phrase in spoken for phrase in wanted)
 
 
+def _said_alike(words):
+    """The words, and those that are spelled otherwise and said the same."""
+    alike = [other for word in words for other in homophones(word)] if espeak_installed() else []
+    return tuple(dict.fromkeys((*words, *alike)))
+
+
+def usable(clip, words):
+    """Whether a clip is speech without the words: by its transcript; without one, where none of the words is common."""
+    return not says(clip.text, words) if clip.text else not common(words)
+
+
+def common(words):
+    """Whether people say one of the words every few minutes."""
+    return not set(words).isdisjoint(vocabulary()[:COMMON])
+
+
 def _public(sets, words):
     clips, lines = [], []
+    say = "may say" if common(words) else "say"
     for name in sets:
         if available(name) is None:
             canonical = find(name).canonical
@@ -304,13 +328,13 @@ def _public(sets, words):
                 f"downloading {canonical.url}" + (f", {canonical.size / 1e6:.0f} MB" if canonical.size else ", of unknown size")
             )
         found = read_set(name)
-        kept = with_test_speakers([clip for clip in found if not says(clip.text, words)])
+        kept = with_test_speakers([clip for clip in found if usable(clip, words)])
         clips += kept
-        left_out = f", {len(found) - len(kept)} clips that say a word left out" if len(kept) < len(found) else ""
+        left_out = f", {len(found) - len(kept)} clips that {say} a word left out" if len(kept) < len(found) else ""
         lines.append(("negatives", f"{name} ({find(name).licence}): {hours(kept):.2f} h of people{left_out}"))
     if prompts.fetched():
-        found = prompts.read_prompts()
-        clips += [clip for clip in found if not says(clip.text, words)]
+        found = [clip for clip in prompts.read_prompts() if usable(clip, words)]
+        clips += found
         lines.append(
             ("negatives", f"Debian's telephone prompts ({prompts.LICENCE}): {hours(found):.2f} h of people in five languages")
         )
@@ -319,10 +343,12 @@ def _public(sets, words):
         # canonical archives are one official split each: split by speaker instead
         negatives = split_clips([dataclasses.replace(clip, split="", speaker=clip.speaker or clip.name) for clip in clips], 0)
     if dialogue.fetched():
-        found = [clip for clip in dialogue.read_dialogue() if not says(clip.text, words)]
+        found = [clip for clip in dialogue.read_dialogue() if usable(clip, words)]
         for split in ("train", "val"):
             negatives[split] = negatives[split] + [clip for clip in found if clip.split == split]
-        lines.append(("negatives", f"dialogue of a game ({dialogue.LICENCE}): {hours(found):.2f} h of people, none of it to test on"))
+        lines.append(
+            ("negatives", f"dialogue of a game ({dialogue.LICENCE}): {hours(found):.2f} h of people, none of it to test on")
+        )
     return negatives, lines
 
 
