@@ -113,7 +113,7 @@ def match(logits, word):
     skips = np.array([i >= 2 and path[i] and path[i] != path[i - 2] for i in range(len(path))])
     score, found = np.full(len(path), -np.inf), np.empty(len(logits))
     for step, cost in enumerate(behind[:, path]):
-        one, two = np.append(0.0, score[:-1]), np.append([-np.inf] * 2, score[:-2])
+        one, two = (np.append(before, score)[: len(path)] for before in (0.0, [-np.inf] * 2))
         score = np.maximum(np.maximum(score, one), np.where(skips, two, -np.inf)) + cost
         found[step] = score[-1]
     return found
