@@ -33,7 +33,13 @@ def test_the_best_path_is_the_best_of_all_that_say_the_word(seed, steps, word):
 def test_what_is_too_long_for_its_time_is_left_out_and_the_rest_padded_with_blanks():
     symbols = ["a", "b"]
     frames = np.ones((600, 96), np.float32)
-    examples = [(frames, ["a", "b", "a"]), (frames[:590], ["b"]), (frames, ["b"]), (frames[:590], ["a"]), (frames[:1], ["a", "b"])]
+    examples = [
+        (frames, ["a", "b", "a"]),
+        (frames[:590], ["b"]),
+        (frames, ["b"]),
+        (frames[:590], ["a"]),
+        (frames[:1], ["a", "b"]),
+    ]
     x, y = next(batches(examples, symbols))
     assert x.shape[1:] == (600, 96) and {tuple(row) for row in y.tolist()} == {(2, 0, 0), (1, 0, 0), (1, 2, 1)}
     assert not x[:, 590:].all()
