@@ -28,9 +28,8 @@ VARIANTS = (
 ).split()
 ACCENTS = "en-us en en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc".split()
 MBROLA = "us1 us2 us3 en1".split()
-MBROLA_ACCENTED = (
-    "af1 de1 de2 de3 de4 de5 de6 fr1 fr4 gr2 hu1 nl2 pl1 ro1 sw1 sw2".split()
-)  # they say English with their own sounds
+# these say English with the sounds of their own languages
+MBROLA_ACCENTED = "af1 de1 de2 de3 de4 de5 de6 fr1 fr4 gr2 hu1 nl2 pl1 ro1 sw1 sw2".split()
 # recorded speakers: engine, the engine's own name; slt speaks in flite and festival, too
 RECORDED = {
     "kal": ("flite", "kal16"),
@@ -147,7 +146,12 @@ def _speak_recorded(text, engine, name, manner):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
         command, spoken = _COMMANDS[engine](name, manner, str(path), text)
-        subprocess.run(command, input=spoken.encode(), check=True, capture_output=True)
+        done = subprocess.run(command, input=spoken.encode(), capture_output=True)
+        if done.returncode or not path.is_file():
+            reason = " ".join(done.stderr.decode(errors="replace").split())[-160:]
+            raise InputError(
+                f"{command[0]} does not say {text!r} in the voice {name!r} ({reason}); reinstall or remove its package."
+            )
         return read_audio(path)
 
 

@@ -233,7 +233,7 @@ def test_a_phrase_is_said_by_other_voices_in_each_split_and_beside_recordings_on
 ):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(recordings, "TAKES", {"train": 24, "val": 6, "test": 8})
-    monkeypatch.setattr(recordings, "recorded_voices", lambda: [])
+    monkeypatch.setattr(recordings, "recorded_voices", list)
     found = gather(Config(phrase="hey jarvis", negatives=(negatives,)))
     assert (
         "note: 0 recorded speakers are installed to say 'hey jarvis'; with 30 a detector misses far less"
