@@ -134,7 +134,7 @@ def main():
     network = head(symbols, every.mean(axis=0), every.std(axis=0))
     schedule = keras.optimizers.schedules.CosineDecay(1e-4, STEPS - 300, warmup_target=3e-3, warmup_steps=300)
     network.compile(keras.optimizers.AdamW(schedule, weight_decay=0.01, clipnorm=1.0), loss=keras.losses.CTC())
-    network.fit(batches(examples, symbols), steps_per_epoch=STEPS, verbose=2)
+    network.fit(batches(examples, symbols), steps_per_epoch=STEPS)
 
     word = [1 + symbols.index(symbol) for symbol in said(WORD)]
     rules, results = [WordRule(WORD, 0.5, rearm_below=0.25)], []
