@@ -54,6 +54,10 @@ def check_bounds(config):
         bounds = None
         if typing.get_origin(hint) is typing.Annotated:
             hint, bounds = typing.get_args(hint)[:2]
+        if typing.get_origin(hint) in (typing.Union, types.UnionType):
+            if value is None:
+                continue
+            hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
         if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
             raise InputError(f"`{field.name}` is {value!r}; expected one of {', '.join(map(repr, typing.get_args(hint)))}.")
         if hint in (int, float, bool, str) and not _fits(value, hint):

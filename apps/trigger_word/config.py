@@ -69,8 +69,8 @@ class Config(TrainingConfig):
     """feature frames (10 ms each) that the exported model takes at a time; a multiple of 8, of 4 for the size scratch"""
     batch_size: Annotated[int, Bounds(1, 65536)] = 64
     """scenes in a step"""
-    steps: Annotated[int, Bounds(0, 10_000_000)] = 0
-    """training steps in all; 0: 5000, or 1500 from the spelling alone, since longer training is more particular about rendered voices"""
+    steps: Annotated[int | None, Bounds(1, 10_000_000)] = None
+    """training steps in all; none: 5000, or 1500 from the spelling alone, since longer training is more particular about rendered voices"""
 
     @property
     def spellings(self):
@@ -86,7 +86,7 @@ class Config(TrainingConfig):
         super().__post_init__()
         if not self.words:
             object.__setattr__(self, "words", (self.phrase or "computer",))
-        if not self.steps:
+        if self.steps is None:
             spelling_alone = self.phrase is not None and self.recordings is None
             object.__setattr__(self, "steps", STEPS_SPELLED if spelling_alone else STEPS)
         if self.size != "scratch":

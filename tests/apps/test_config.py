@@ -53,3 +53,8 @@ def test_missing_and_broken_json_is_explained(tmp_path):
     (tmp_path / "config.json").write_text('{"a":')
     with pytest.raises(InputError, match="is no JSON"):
         read_json(tmp_path / "config.json")
+
+
+def test_a_spelling_alone_is_trained_on_for_fewer_steps(tmp_path):
+    assert Config().steps == Config(recordings=tmp_path, words=("x",), phrase="x").steps > Config(phrase="x").steps
+    assert Config(phrase="x", steps=7).steps == 7
