@@ -30,7 +30,7 @@ from tflite.runtime import WordRule
 # symbols of espeak-ng that the transcripts do not tell apart, or that are rare
 SAME = {"ææ": "æ", "ɐɐ": "ə", "ɐ": "ə", "n̩": "n", "r": "ɹ", "ᵻ": "ɪ", "ɔ": "ɔː", "i": "iː", "ʔ": "t", "ɾ": "t"}
 PER_EMBEDDING = 4  # steps of the phonemes' posteriors in an embedding's 80 ms
-WIDTH, STEPS, BATCH_FRAMES = 192, 6000, 1800
+WIDTH, STEPS, BATCH_FRAMES = 192, 4000, 1800
 VARIANTS = 4  # of each clip: as it is, faster or slower, and twice in noise
 BEFORE_S, AFTER_S = 0.15, 0.45
 FLOOR = 3.0  # the most that one step can speak against a phoneme, nats
