@@ -54,16 +54,22 @@ def check_bounds(config):
         bounds = None
         if typing.get_origin(hint) is typing.Annotated:
             hint, bounds = typing.get_args(hint)[:2]
-        if typing.get_origin(hint) in (typing.Union, types.UnionType):
-            if value is None:
-                continue
-            hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
+        optional, hint = hint, _without_none(hint)
+        if value is None and hint is not optional:
+            continue
         if typing.get_origin(hint) is typing.Literal and value not in typing.get_args(hint):
             raise InputError(f"`{field.name}` is {value!r}; expected one of {', '.join(map(repr, typing.get_args(hint)))}.")
         if hint in (int, float, bool, str) and not _fits(value, hint):
             raise InputError(f"`{field.name}` is {value!r}; expected a value of type {hint.__name__}.")
         if isinstance(bounds, Bounds) and not (math.isfinite(value) and bounds.low <= value <= bounds.high):
             raise InputError(f"`{field.name}` is {value}; expected {bounds.low:g} to {bounds.high:g}.")
+
+
+def _without_none(hint):
+    """The type that an optional field has where it is given."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint
+    return next(option for option in typing.get_args(hint) if option is not types.NoneType)
 
 
 def _fits(value, kind):
@@ -105,8 +111,7 @@ def from_json(kind, values, where):
 def _typed(value, hint):
     if value is None:
         return None
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
+    hint = _without_none(hint)
     if hint is Path:
         return Path(value)
     if typing.get_origin(hint) is tuple:

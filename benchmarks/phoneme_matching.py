@@ -24,7 +24,7 @@ from apps.trigger_word.distillation import HEARD_FOLDS
 from apps.trigger_word.features import features
 from apps.trigger_word.recordings import fold_of, hours, rendered, usable
 from apps.trigger_word.sound import RATE, recorded
-from benchmarks.wake_words import COMMAND_SET, UNHEARD, WORD, computer, played, table
+from benchmarks.wake_words import COMMAND_SET, HEADER, UNHEARD, WORD, computer, played, readings
 from tflite.runtime import WordRule
 
 # symbols of espeak-ng that the transcripts do not tell apart, or that are rare
@@ -137,7 +137,7 @@ def main():
     network.fit(batches(examples, symbols), steps_per_epoch=STEPS)
 
     word = [1 + symbols.index(symbol) for symbol in said(WORD)]
-    rules, results = [WordRule(WORD, 0.5, rearm_below=0.25)], []
+    rules, curves = [WordRule(WORD, 0.5, rearm_below=0.25)], []
     for _, gather in computer("computer-200", UNHEARD):
         content = functions.data_from(gather()[0], config).content
         scored = []
@@ -149,10 +149,8 @@ def main():
                 logits = np.asarray(network.predict(heard.of_stream(stream.samples)[None].astype(np.float32), verbose=0))[0]
                 best = match(logits, word).reshape(-1, PER_EMBEDDING).max(axis=1)
                 scored[-1][name] = (stream, 1 / (1 + np.exp(-(best / 2 + 6.9)))[:, None])  # in the range of evaluation.THRESHOLDS
-        curve = evaluation.sweep(rules, heard.score_s, *scored)
-        test = evaluation.summarise({**evaluation.count_at(rules, heard.score_s, *scored), "threshold": 0.5})
-        results.append({"metrics": {"curve": curve, "shipped": {"test": test}}})
-    lines = table(results)
+        curves.append(evaluation.sweep(rules, heard.score_s, *scored))
+    lines = [*HEADER, *readings(curves)]
     print(*lines, sep="\n")
     run_folder.write_json(
         options.output,

@@ -24,8 +24,8 @@ from tqdm import tqdm
 from apps import run_folder
 from apps.config import to_json
 from apps.data import dialogue, prompts
-from apps.data.pronunciation import phonemes
-from apps.data.speech import read_set, to_int16
+from apps.data.pronunciation import homophones
+from apps.data.speech import one_in, read_set, to_int16
 from apps.fit import fit, prepare
 from apps.trigger_word import evaluation, functions
 from apps.trigger_word.config import STEPS_SPELLED, TASK, Config
@@ -128,7 +128,7 @@ def computer(row, folds):
 
 def sounds_like(word):
     """The word and what is spelled otherwise and said the same, of all that is transcribed."""
-    return tuple(sorted({word, *(text for text in transcribed() if phonemes(text) == phonemes(word))}))
+    return tuple(sorted({word, *homophones(word, transcribed())}))
 
 
 @functools.cache
@@ -153,7 +153,7 @@ def split_speech(unwanted):
     """Other speech by split where one detector is tested on all that what it starts from did not hear. Only what is transcribed, for common words."""
     folds, isolated = other_speech(unwanted)
     train = [clip for fold in HEARD_FOLDS for clip in folds[fold] if clip.text]
-    held = {name for name in {clip.speaker or clip.name for clip in train} if hashlib.sha256(name.encode()).digest()[0] % 6 == 0}
+    held = {name for name in {clip.speaker or clip.name for clip in train} if one_in(6, name)}
     return {
         "train": [clip for clip in train if (clip.speaker or clip.name) not in held] + isolated + played(unwanted, "train"),
         "val": [clip for clip in train if (clip.speaker or clip.name) in held] + played(unwanted, "val"),
@@ -321,11 +321,8 @@ def mean(points):
     return total
 
 
-def pool(results):
-    """Events of all folds together: the curve at each threshold, and at each fold's own shipped threshold."""
-    curve = []
-    for points in zip(*(result["metrics"]["curve"] for result in results)):
-        curve.append({"threshold": points[0]["threshold"], **add(points)})
+def shipped_counts(results):
+    """Events of all folds together, each at its own shipped threshold."""
     shipped = []
     for result in results:
         test = result["metrics"]["shipped"]["test"]
@@ -339,7 +336,7 @@ def pool(results):
                 "hours": test["false_accepts"]["hours"],
             }
         )
-    return curve, add(shipped)
+    return add(shipped)
 
 
 HEADER = ["| | clean | 10 dB | 5 dB | false accepts an hour |", "|---|---|---|---|---|"]
@@ -356,14 +353,20 @@ def line(name, point):
 
 
 def table(results):
-    """The table of a row of folds as Markdown lines: each fold's detector read off its own curve, then one threshold for all of them."""
-    curve, shipped = pool(results)
-    lines = [*HEADER, line("shipped thresholds (from validation)", shipped)]
+    """The table of a row of folds as Markdown lines: the shipped thresholds, then the readings of the curves."""
+    shipped = line("shipped thresholds (from validation)", shipped_counts(results))
+    return [*HEADER, shipped, *readings([result["metrics"]["curve"] for result in results])]
+
+
+def readings(curves):
+    """Lines of a table: each fold's detector read off its own curve, then one threshold for all of them."""
+    lines = []
     for rate in READ:
-        own = [evaluation.at_rate(result["metrics"]["curve"], rate) for result in results]
+        own = [evaluation.at_rate(curve, rate) for curve in curves]
         lines.append(line(f"at most {rate:g} an hour, each fold's own threshold", add(own) if all(own) else None))
+    pooled = [{"threshold": points[0]["threshold"], **add(points)} for points in zip(*curves)]
     for rate in READ:
-        lines.append(line(f"at most {rate:g} an hour, one threshold for all folds", evaluation.at_rate(curve, rate)))
+        lines.append(line(f"at most {rate:g} an hour, one threshold for all folds", evaluation.at_rate(pooled, rate)))
     return lines
 
 

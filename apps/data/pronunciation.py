@@ -139,10 +139,10 @@ def vocabulary():
     return VOCABULARY.read_text("utf8").split()
 
 
-def homophones(phrase):
-    """The frequent words that are said as a phrase is, itself among them if it is one."""
+def homophones(phrase, words):
+    """Those of some words that are said as a phrase is, itself among them if it is one."""
     wanted = phonemes(phrase)
-    return [word for word in vocabulary() if wanted and phonemes(word) == wanted]
+    return [word for word in words if wanted and phonemes(word) == wanted]
 
 
 def near(phrase, count, least=0.04, most=0.45):

@@ -1,6 +1,7 @@
 """Recorded speech and sound of the public data sets, in memory, with speakers and splits."""
 
 import dataclasses
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -33,6 +34,11 @@ class Clip:
 def to_int16(samples):
     """(n,) float in [-1, 1] to int16, rounded and clipped."""
     return np.clip(np.round(np.asarray(samples) * 32768), -32768, 32767).astype(np.int16)
+
+
+def one_in(count, name):
+    """Whether a speaker's or clip's name is the one in `count` that is held out, the same on every machine."""
+    return hashlib.sha256(name.encode()).digest()[0] % count == 0
 
 
 def read_set(name, keep=lambda row: True):

@@ -45,20 +45,6 @@ RECORDED = {
     **{f"mbrola-{name}": ("mbrola", f"mb-{name}") for name in MBROLA},
     **{f"mbrola-{name}": ("mbrola", f"mb-{name}-en") for name in MBROLA_ACCENTED},
 }
-PROGRAMS = {
-    "flite": ("flite",),
-    "festival": ("text2wave",),
-    "rhvoice": ("RHVoice-test",),
-    "pico": ("pico2wave",),
-    "mbrola": ("mbrola", "espeak-ng"),
-}
-# where Debian puts the voices of engines whose voices are packages of their own
-VOICE_FILES = {
-    "festival": "/usr/share/festival/voices/*/{0}",
-    "rhvoice": "/usr/share/RHVoice/voices/{0}",
-    "pico": "/usr/share/pico/lang/{0}_ta.bin",
-    "mbrola": "/usr/share/mbrola/{1}",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,14 +124,14 @@ def recorded_voices():
 
 
 def _installed(engine, name):
-    file = VOICE_FILES.get(engine, "/").format(name, name.removeprefix("mb-").removesuffix("-en"))
-    return all(map(shutil.which, PROGRAMS[engine])) and bool(glob.glob(file))
+    file = ENGINES[engine].file.format(name, name.removeprefix("mb-").removesuffix("-en"))
+    return all(map(shutil.which, ENGINES[engine].programs)) and bool(glob.glob(file))
 
 
 def _speak_recorded(text, engine, name, manner):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        command, spoken = _COMMANDS[engine](name, manner, str(path), text)
+        command, spoken = ENGINES[engine].command(name, manner, str(path), text)
         done = subprocess.run(command, input=spoken.encode(), capture_output=True)
         if done.returncode or not path.is_file():
             reason = " ".join(done.stderr.decode(errors="replace").split())[-160:]
@@ -184,4 +170,22 @@ def _percent(manner):
     return 65 + 0.75 * manner.pitch
 
 
-_COMMANDS = {"flite": _flite, "festival": _festival, "rhvoice": _rhvoice, "pico": _pico, "mbrola": _mbrola}
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """Says texts by recorded speakers. command: a function of (name, manner, path, text) that gives a command and what it reads.
+
+    file: where Debian puts a voice that is a package of its own; {0} is the engine's name of it, {1} MBROLA's.
+    """
+
+    command: object
+    programs: tuple
+    file: str = "/"
+
+
+ENGINES = {
+    "flite": Engine(_flite, ("flite",)),
+    "festival": Engine(_festival, ("text2wave",), "/usr/share/festival/voices/*/{0}"),
+    "rhvoice": Engine(_rhvoice, ("RHVoice-test",), "/usr/share/RHVoice/voices/{0}"),
+    "pico": Engine(_pico, ("pico2wave",), "/usr/share/pico/lang/{0}_ta.bin"),
+    "mbrola": Engine(_mbrola, ("mbrola", "espeak-ng"), "/usr/share/mbrola/{1}"),
+}

@@ -18,7 +18,7 @@ from apps.data.audio import CLIPPED, SILENCE, clipped, find_recordings, read_aud
 from apps.data.pronunciation import VOCABULARY, homophones, near, phonemes, vocabulary
 from apps.data.sentences import sentence
 from apps.data.sources import available, cache_folder, find
-from apps.data.speech import Clip, read_set, to_int16
+from apps.data.speech import Clip, one_in, read_set, to_int16
 from apps.data.synthesis import ACCENTS, RECORDED, VARIANTS, Manner, espeak_installed, recorded_voices, speak
 from apps.data.text import read_table
 from apps.run_folder import replacing
@@ -304,7 +304,7 @@ def says(text, words):
 
 def _said_alike(words):
     """The words, and those that are spelled otherwise and said the same."""
-    alike = [other for word in words for other in homophones(word)] if espeak_installed() else []
+    alike = [other for word in words for other in homophones(word, vocabulary())] if espeak_installed() else []
     return tuple(dict.fromkeys((*words, *alike)))
 
 
@@ -358,7 +358,7 @@ def with_test_speakers(clips):
         return clips
 
     def held(clip):
-        return clip.split == "train" and clip.speaker and hashlib.sha256(clip.speaker.encode()).digest()[0] % 6 == 0
+        return clip.split == "train" and clip.speaker and one_in(6, clip.speaker)
 
     return [dataclasses.replace(clip, split="test") if held(clip) else clip for clip in clips]
 

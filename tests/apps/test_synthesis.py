@@ -1,10 +1,12 @@
 """Rendered speech by the engines that are installed."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from apps.data import synthesis
-from apps.data.synthesis import RECORDED, VOICE_FILES, Manner, recorded_voices, speak
+from apps.data.synthesis import ENGINES, RECORDED, Manner, recorded_voices, speak
 from zoo.errors import InputError
 
 
@@ -16,14 +18,17 @@ def test_recorded_speakers_say_a_phrase_slower_and_faster():
 
 
 def test_an_engine_that_fails_is_named(monkeypatch):
-    monkeypatch.setitem(synthesis._COMMANDS, "flite", lambda *_: (["ls", "/no such folder"], ""))
+    fails = dataclasses.replace(ENGINES["flite"], command=lambda *_: (["ls", "/no such folder"], ""))
+    monkeypatch.setitem(ENGINES, "flite", fails)
     with pytest.raises(InputError, match="ls does not say 'hello' in the voice 'kal16' .*No such file.*; reinstall or remove"):
         speak("hello", "kal")
 
 
 def test_a_speaker_whose_voice_is_not_installed_is_left_out(monkeypatch, tmp_path):
     monkeypatch.setattr(synthesis.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(synthesis, "VOICE_FILES", {engine: f"{tmp_path}/{engine}/{{1}}" for engine in VOICE_FILES})
+    for name, engine in ENGINES.items():
+        if engine.file != "/":
+            monkeypatch.setitem(ENGINES, name, dataclasses.replace(engine, file=f"{tmp_path}/{name}/{{1}}"))
     (tmp_path / "mbrola" / "de6").mkdir(parents=True)
     found = recorded_voices.__wrapped__()
     assert found == [voice for voice, (engine, _) in RECORDED.items() if engine == "flite"] + ["mbrola-de6"]
