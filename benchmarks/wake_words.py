@@ -321,11 +321,11 @@ def mean(points):
     return total
 
 
-def shipped_counts(results):
-    """Events of all folds together, each at its own shipped threshold."""
+def shipped_counts(results, part="test"):
+    """Events of all folds together, each at its own shipped threshold; part 'int8': through the int8 files."""
     shipped = []
     for result in results:
-        test = result["metrics"]["shipped"]["test"]
+        test = result["metrics"]["shipped"][part]
         shipped.append(
             {
                 "misses": {n: m["misses"] for n, m in test["missed"].items()},
@@ -354,8 +354,11 @@ def line(name, point):
 
 def table(results):
     """The table of a row of folds as Markdown lines: the shipped thresholds, then the readings of the curves."""
-    shipped = line("shipped thresholds (from validation)", shipped_counts(results))
-    return [*HEADER, shipped, *readings([result["metrics"]["curve"] for result in results])]
+    shipped = [
+        line("shipped thresholds (from validation)", shipped_counts(results)),
+        line("the same, through the int8 files", shipped_counts(results, "int8")),
+    ]
+    return [*HEADER, *shipped, *readings([result["metrics"]["curve"] for result in results])]
 
 
 def readings(curves):
