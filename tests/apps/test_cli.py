@@ -349,6 +349,10 @@ def test_several_words_are_told_apart_in_one_detector(tmp_path, capsys):
     for name, figures in together["missed"].items():
         assert sum(figures_of["missed"][name]["words"] for figures_of in metrics["each_word"].values()) == figures["words"]
     assert "Each word" in (tmp_path / "run" / "report.html").read_text()
+    assert "% missed (clean / 10 dB / 5 dB)" in next(line for line in capsys.readouterr().out.splitlines() if "off: " in line)
+    for per_hour, said in ((0.5, False), (54.0, True)):
+        together["false_accepts"]["per_hour"] = per_hour
+        assert ("after a wake word" in TASK.functions.card(metrics)) is said
 
 
 def test_a_detector_is_measured_on_a_labelled_recording(heard, tmp_path, capsys):

@@ -65,11 +65,13 @@ def test_folds_are_read_at_their_own_thresholds_and_at_one():
     missed = {"clean": {"misses": 1, "words": 10}}
     accepts = {"count": 2, "by_condition": {"clean": 2}, "hours": 2.0}
     test = {"missed": missed, "other_firings_in_word_streams": 0, "false_accepts": accepts}
-    results = [{"metrics": {"curve": curve, "shipped": {"test": test}}} for curve in (quiet, loud)]
+    int8 = {**test, "false_accepts": {**accepts, "count": 3}}
+    results = [{"metrics": {"curve": curve, "shipped": {"test": test, "int8": int8}}} for curve in (quiet, loud)]
     lines = {text.split(" |")[0]: text for text in wake_words.table(results)}
     assert "| 5.0% " in lines["| at most 0.5 an hour, each fold's own threshold"]  # 0 and 1 of 10
     assert "| 25.0% " in lines["| at most 0.5 an hour, one threshold for all folds"]  # 4 and 1
     assert "1.00 (" in lines["| shipped thresholds (from validation)"]
+    assert "1.50 (" in lines["| the same, through the int8 files"]
 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
