@@ -7,12 +7,14 @@ int8 scores resolve what matters.
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from apps.trigger_word import evaluation
 from tflite.runtime import WordRule
 
 GRID = np.arange(-6.0, 14.0, 0.1)
 REARM = float(np.log(3.0))  # a score of 0.25 lies so far below one of 0.5
+PIECE_S, HISTORY_S, SIDE_BY_SIDE = 60.0, 12.0, 32
 
 
 def calibrate(network, validation, held_out, score_s, rate):
@@ -51,18 +53,36 @@ def _parts(network):
 
 def _curves(hidden, kernel, bias, held_out, score_s):
     """Each word's misses and false accepts at every threshold of GRID, one word after another."""
-    logits = [
-        {name: (stream, _logits(hidden, features, kernel, bias)) for name, (stream, features) in part.items()}
-        for part in held_out
-    ]
+    run = tf.function(lambda frames: hidden(frames, training=False), reduce_retracing=True)
+    stride = 840 // hidden.compute_output_shape((1, 840, hidden.input.shape[-1]))[1]
+
+    def logits_of(features):
+        return (in_pieces(run, features, stride, score_s) @ kernel + bias).astype(np.float32)
+
+    logits = [{name: (stream, logits_of(features)) for name, (stream, features) in part.items()} for part in held_out]
     for word in range(len(bias)):
         alone = [evaluation.of_word(part, word) for part in logits]
         rules = ([WordRule("word", t, rearm_below=t - REARM)] for t in GRID)
         yield [{**evaluation.count_at(rule, score_s, *alone), "threshold": float(t)} for t, rule in zip(GRID, rules)]
 
 
-def _logits(hidden, features, kernel, bias):
-    return (np.asarray(hidden(features[None].astype(np.float32), training=False))[0] @ kernel + bias).astype(np.float32)
+def in_pieces(run, features, stride, score_s):
+    """What a causal network says of a long stream (time, size), (time // stride, units): in pieces side by side.
+
+    A recurrent layer would take every step of hours in turn. Each piece but the first comes after HISTORY_S of what was before it, which is
+    more than a convolutional detector sees, and than a recurrent one remembers.
+    """
+    piece, history = (round(seconds / score_s) for seconds in (PIECE_S, HISTORY_S))
+    scores = len(features) // stride
+    width = min(history + piece, scores)
+    starts = np.arange(0, max(1, scores - history), piece)
+    padded = np.zeros(((starts[-1] + width) * stride, features.shape[1]), np.float32)
+    padded[: scores * stride] = features[: scores * stride]
+    found = []
+    for some in np.split(starts, range(SIDE_BY_SIDE, len(starts), SIDE_BY_SIDE)):
+        rows = np.asarray(run(np.stack([padded[start * stride : (start + width) * stride] for start in some])))
+        found += [row[0 if start == 0 else history :] for start, row in zip(some, rows)]
+    return np.concatenate(found)[:scores]
 
 
 def _temperatures(hidden, validation, kernel, bias):

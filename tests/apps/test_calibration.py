@@ -1,0 +1,38 @@
+"""Long streams pass a network in pieces."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import zoo
+from apps.trigger_word.calibration import in_pieces
+
+SCORE_S = 0.5  # pieces of 120 scores after 24, so that the test is fast
+
+
+@pytest.fixture(scope="module")
+def networks():
+    keras.utils.set_random_seed(0)
+    built = {}
+    for name, options in (("tcn_trigger_word", {"blocks": 1}), ("conv_gru_trigger_word", {"units": 8, "channels": 8})):
+        model = zoo.build(name, num_mels=4, **options)
+        built[name] = tf.function(lambda x, model=model: model(x, training=False)["score"], reduce_retracing=True)
+    return built
+
+
+@settings(max_examples=25, deadline=None)
+@given(scores=st.integers(1, 700), rest=st.integers(0, 1))
+def test_pieces_say_what_the_whole_stream_says(networks, scores, rest):
+    stream = np.random.default_rng(scores).normal(size=(2 * scores + rest, 4)).astype(np.float16)
+    run = networks["tcn_trigger_word"]
+    whole = np.asarray(run(stream[None].astype(np.float32)))[0]
+    np.testing.assert_allclose(in_pieces(run, stream, 2, SCORE_S), whole[:scores], atol=1e-5)
+
+
+def test_a_recurrent_network_has_forgotten_what_was_before_a_piece(networks):
+    stream = np.random.default_rng(1).normal(size=(4 * 500, 4)).astype(np.float32)
+    run = networks["conv_gru_trigger_word"]
+    np.testing.assert_allclose(in_pieces(run, stream, 4, SCORE_S), np.asarray(run(stream[None]))[0], atol=1e-3)
