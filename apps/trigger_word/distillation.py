@@ -31,9 +31,6 @@ from tflite.runtime.randomness import Stream
 from zoo import presets
 from zoo.errors import InputError
 
-BASES = {"standard": "speech-in-noise", "micro": "micro-speech"}
-BUILDERS = {"standard": encoder.BUILDER, "micro": "micro_speech_embedding"}
-LAST = {"standard": "last", "micro": "embedding"}  # the layer that gives the numbers
 HEARD_FOLDS = (0, 1, 2)  # the others are for tests
 VALIDATION_SCENES = 256
 SCENE_S = 6.0
@@ -41,23 +38,44 @@ RENDERED_HOURS = 1.0
 SOURCE = f"""Copyright Google LLC, Apache License 2.0 (https://www.apache.org/licenses/LICENSE-2.0): J. Lin, K. Kilgour, D. Roblek, M. Sharifi,
 "Training Keyword Spotters with Limited and Synthesized Speech Data", 2020, arXiv:2002.01322; the file has the sha256 {encoder.SHA256}"""
 RECORDINGS = "The licences of recordings bind those who pass the recordings on; the weights hold none of them.\n"
-NOTICES = {
-    "standard": f"""# The speech encoder
+
+
+@dataclasses.dataclass(frozen=True)
+class Student:
+    """What a size starts from. last: the layer that gives the numbers. what, notice: of its card and its NOTICE.md."""
+
+    preset: str
+    builder: str
+    last: str
+    what: str
+    notice: str
+
+
+STUDENTS = {
+    "standard": Student(
+        "speech-in-noise",
+        encoder.BUILDER,
+        "last",
+        """Google's speech_embedding (Lin et al. 2020, arXiv:2002.01322), trained further: from mel frames of noisy speech, the 96 numbers that it gave for
+the same speech undisturbed, every 80 ms. `--size standard` puts each detector's head on it.""",
+        f"""# The speech encoder
 
 The encoder's weights were changed: Sequence Zoo trained them further, on speech in noise. They began as those of speech_embedding/1,
 {SOURCE},
 as the package pyopen-wakeword 1.1.0 (Apache License 2.0) distributes it. {RECORDINGS}""",
-    "micro": f"""# Notices
+    ),
+    "micro": Student(
+        "micro-speech",
+        "micro_speech_embedding",
+        "embedding",
+        """A speech encoder for microcontrollers: from mel frames of noisy speech, the 96 numbers that Google's speech_embedding (Lin et al. 2020,
+arXiv:2002.01322) gives for the same speech undisturbed, every 80 ms. `--size micro` starts each detector from it.""",
+        f"""# Notices
 
 This network was trained from scratch on what speech_embedding/1 says of speech; it holds none of its weights. That encoder is
 {SOURCE}.
 {RECORDINGS}""",
-}
-WHAT = {
-    "standard": """Google's speech_embedding (Lin et al. 2020, arXiv:2002.01322), trained further: from mel frames of noisy speech, the 96 numbers that it gave for
-the same speech undisturbed, every 80 ms. `--size standard` puts each detector's head on it.""",
-    "micro": """A speech encoder for microcontrollers: from mel frames of noisy speech, the 96 numbers that Google's speech_embedding (Lin et al. 2020,
-arXiv:2002.01322) gives for the same speech undisturbed, every 80 ms. `--size micro` starts each detector from it.""",
+    ),
 }
 CARD = """# {name}
 
@@ -80,7 +98,7 @@ It was trained on English for the greater part. Alone it detects nothing: it is 
 
 def distil(options):
     """Trains the network and writes its preset."""
-    config, folder = options.config, options.output
+    config, folder, student = options.config, options.output, STUDENTS[options.config.size]
     run_folder.start(folder, dataclasses.replace(TASK, name="trigger-word distil"), config)
     prepare(config)
     train, val = (speech(split) + rendered(split, RENDERED_HOURS, number) for number, split in enumerate(("train", "val")))
@@ -101,10 +119,10 @@ def distil(options):
     x, y = banks["val"].rows(np.arange(VALIDATION_SCENES))
     y = (y - mean) / spread
     validation = tf.data.Dataset.from_tensor_slices((x, {"embedding": y})).batch(config.batch_size)
-    network = zoo.build(BUILDERS[config.size], seed=config.seed)
+    network = zoo.build(student.builder, seed=config.seed)
     if config.size == "standard":
         network.set_weights(encoder.speech_embedding(config.encoder).get_weights())
-        _rescale(network.get_layer(LAST[config.size]), 1 / spread, -mean / spread)
+        _rescale(network.get_layer(student.last), 1 / spread, -mean / spread)
     network.compile(
         keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.001, clipnorm=1.0),
         loss={"embedding": "mse"},
@@ -115,14 +133,12 @@ def distil(options):
         network, Data(functools.partial(batches, batch, "embedding"), validation, None, {}), config, ("val_loss", "min"), folder
     )
     keras.config.set_dtype_policy("float32")
-    shipped = zoo.build(BUILDERS[config.size], seed=config.seed)  # without the optimizer's variables
+    shipped = zoo.build(student.builder, seed=config.seed)  # without the optimizer's variables
     shipped.set_weights(network.get_weights())
-    _rescale(shipped.get_layer(LAST[config.size]), spread, mean)  # it learned them standardised
+    _rescale(shipped.get_layer(student.last), spread, mean)  # it learned them standardised
     explained = 1 - min(row["val_loss"] for row in history) / variance
     _save(shipped, folder, config, train, explained, before)
-    tqdm.write(
-        f"preset: {folder / BASES[config.size]}; {100 * explained:.1f}% of the teacher's variance explained on other voices"
-    )
+    tqdm.write(f"preset: {folder / student.preset}; {100 * explained:.1f}% of the teacher's variance explained on other voices")
 
 
 def _rescale(layer, factor, shift):
@@ -168,13 +184,13 @@ def _bank(clips, config, split, count, label):
 
 
 def _save(network, folder, config, clips, explained, before):
-    name, builder, notice = BASES[config.size], BUILDERS[config.size], folder / "NOTICE.md"
-    run_folder.write_text(notice, NOTICES[config.size])
+    student, notice = STUDENTS[config.size], folder / "NOTICE.md"
+    run_folder.write_text(notice, student.notice)
     metrics = {"variance_explained": explained, "before_training": before, "hours": hours(clips), "settings": to_json(config)}
     card = CARD.format(
-        name=name,
-        what=WHAT[config.size],
-        builder=builder,
+        name=student.preset,
+        what=student.what,
+        builder=student.builder,
         size=config.size,
         weights=network.count_params(),
         hours=hours(clips),
@@ -184,9 +200,9 @@ def _save(network, folder, config, clips, explained, before):
         before=f"; as published, {100 * before:.1f}%" if config.size == "standard" else "",
     )
     presets.save(
-        folder / name,
+        folder / student.preset,
         network,
-        builder=builder,
+        builder=student.builder,
         arguments={"seed": config.seed},
         task="speech_encoder",
         metrics=metrics,

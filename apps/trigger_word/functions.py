@@ -224,7 +224,7 @@ def model(config, data):
 @functools.lru_cache(1)
 def _base(name):
     """The model that the size micro starts from; None for random weights."""
-    return None if name == "none" else encoder.pretrained("base", name, distillation.BUILDERS["micro"], "'none'")
+    return None if name == "none" else encoder.pretrained("base", name, distillation.STUDENTS["micro"].builder, "'none'")
 
 
 def finish(network, folder, config, data):
