@@ -27,8 +27,9 @@ def calibrate(network, validation, held_out, score_s, rate):
     temperatures = _temperatures(hidden, validation, kernel, bias)
     kernel, bias = kernel / temperatures, bias / temperatures
     shifts = np.zeros_like(bias)
-    for word, points in enumerate(_curves(hidden, kernel, bias, held_out, score_s)):
-        best = evaluation.to_ship(points, rate / len(bias))
+    rate = rate / len(bias)
+    for word, points in enumerate(curves(hidden, kernel, bias, held_out, score_s, rate)):
+        best = evaluation.to_ship(points, rate)
         shifts[word] = best["threshold"] if best else GRID[-1]
     network.get_layer("score").set_weights([kernel.astype(np.float32), (bias - shifts).astype(np.float32)])
     return {"temperatures": temperatures.tolist(), "shifts": shifts.tolist()}
@@ -37,10 +38,10 @@ def calibrate(network, validation, held_out, score_s, rate):
 def missed(network, held_out, score_s, rate):
     """The mean share of words missed over words, conditions and rates about the wanted one: what weights are chosen by."""
     hidden, kernel, bias = _parts(network)
-    found = []
-    for points in _curves(hidden, kernel, bias, held_out, score_s):
-        for factor in (0.5, 1.0, 2.0, 4.0):
-            best = evaluation.at_rate(points, factor * rate / len(bias))
+    rates, found = [factor * rate / len(bias) for factor in (0.5, 1.0, 2.0, 4.0)], []
+    for points in curves(hidden, kernel, bias, held_out, score_s, rates[-1]):
+        for wanted in rates:
+            best = evaluation.at_rate(points, wanted)
             found += [misses / max(best["words"][name], 1) for name, misses in best["misses"].items()] if best else [1.0]
     return float(np.mean(found))
 
@@ -51,8 +52,8 @@ def _parts(network):
     return keras.Model(network.inputs[0], head.input), *(np.asarray(w, np.float64) for w in head.get_weights())
 
 
-def _curves(hidden, kernel, bias, held_out, score_s):
-    """Each word's misses and false accepts at every threshold of GRID, one word after another."""
+def curves(hidden, kernel, bias, held_out, score_s, rate):
+    """Each word's misses and false accepts at the thresholds of GRID, from the highest to the first with more than `rate` false accepts an hour."""
     run = tf.function(lambda frames: hidden(frames, training=False), reduce_retracing=True)
     stride = 840 // hidden.compute_output_shape((1, 840, hidden.input.shape[-1]))[1]
 
@@ -62,8 +63,13 @@ def _curves(hidden, kernel, bias, held_out, score_s):
     logits = [{name: (stream, logits_of(features)) for name, (stream, features) in part.items()} for part in held_out]
     for word in range(len(bias)):
         alone = [evaluation.of_word(part, word) for part in logits]
-        rules = ([WordRule("word", t, rearm_below=t - REARM)] for t in GRID)
-        yield [{**evaluation.count_at(rule, score_s, *alone), "threshold": float(t)} for t, rule in zip(GRID, rules)]
+        points = []
+        for threshold in GRID[::-1]:
+            rules = [WordRule("word", threshold, rearm_below=threshold - REARM)]
+            points.append({**evaluation.count_at(rules, score_s, *alone), "threshold": float(threshold)})
+            if points[-1]["false_accepts"] > rate * points[-1]["hours"]:
+                break
+        yield points
 
 
 def in_pieces(run, features, stride, score_s):
