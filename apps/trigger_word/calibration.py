@@ -10,11 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from apps.trigger_word import evaluation
+from apps.trigger_word.features import in_pieces
 from tflite.runtime import WordRule
 
 GRID = np.arange(-6.0, 14.0, 0.1)
 REARM = float(np.log(3.0))  # a score of 0.25 lies so far below one of 0.5
-PIECE_S, HISTORY_S, SIDE_BY_SIDE = 60.0, 12.0, 32
+HISTORY_S = 12.0  # of a piece of a stream: more than a convolutional detector sees, and than a recurrent one remembers
+SIDE_BY_SIDE = 32  # since a recurrent layer takes every step in turn
 
 
 def calibrate(network, validation, held_out, score_s, rate):
@@ -58,7 +60,7 @@ def curves(hidden, kernel, bias, held_out, score_s, rate):
     stride = 840 // hidden.compute_output_shape((1, 840, hidden.input.shape[-1]))[1]
 
     def logits_of(features):
-        return (in_pieces(run, features, stride, score_s) @ kernel + bias).astype(np.float32)
+        return (in_pieces(run, features, stride, score_s, HISTORY_S, SIDE_BY_SIDE) @ kernel + bias).astype(np.float32)
 
     logits = [{name: (stream, logits_of(features)) for name, (stream, features) in part.items()} for part in held_out]
     for word in range(len(bias)):
@@ -70,25 +72,6 @@ def curves(hidden, kernel, bias, held_out, score_s, rate):
             if points[-1]["false_accepts"] > rate * points[-1]["hours"]:
                 break
         yield points
-
-
-def in_pieces(run, features, stride, score_s):
-    """What a causal network says of a long stream (time, size), (time // stride, units): in pieces side by side.
-
-    A recurrent layer would take every step of hours in turn. Each piece but the first comes after HISTORY_S of what was before it, which is
-    more than a convolutional detector sees, and than a recurrent one remembers.
-    """
-    piece, history = (round(seconds / score_s) for seconds in (PIECE_S, HISTORY_S))
-    scores = len(features) // stride
-    width = min(history + piece, scores)
-    starts = np.arange(0, max(1, scores - history), piece)
-    padded = np.zeros(((starts[-1] + width) * stride, features.shape[1]), np.float32)
-    padded[: scores * stride] = features[: scores * stride]
-    found = []
-    for some in np.split(starts, range(SIDE_BY_SIDE, len(starts), SIDE_BY_SIDE)):
-        rows = np.asarray(run(np.stack([padded[start * stride : (start + width) * stride] for start in some])))
-        found += [row[0 if start == 0 else history :] for start, row in zip(some, rows)]
-    return np.concatenate(found)[:scores]
 
 
 def _temperatures(hidden, validation, kernel, bias):

@@ -14,7 +14,8 @@ from zoo.layers.audio import MelFrontEnd, speech_embedding_front_end
 from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING
 
 STRIDE = {"tcn_trigger_word": 2, "conv_gru_trigger_word": 4, "course_trigger_word": 4}  # with their defaults
-PIECE_S, HISTORY_S = 57.6, 1.6  # of a long stream: the encoder sees 0.76 s
+PIECE_S = 57.6  # of a long stream
+HISTORY_S = 1.6  # the encoder sees 0.76 s
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +53,25 @@ class Features:
         if not self.encoder:
             # the device's front end computes the same in blocks, so that hours fit into memory
             return FrontEnd(self.layer.manifest(), RATE).push(samples).astype(np.float16)
-        pieces, piece, history = [], int(PIECE_S * RATE), int(HISTORY_S * RATE)
-        for start in range(0, len(samples), piece):
-            before = min(start, history)
-            found = np.asarray(self.of_batch(samples[None, start - before : start + piece]))[0]
-            pieces.append(found[round(before / RATE / self.score_s) :].astype(np.float16))
-        return np.concatenate(pieces)
+        return in_pieces(self.of_batch, samples, round(self.score_s * RATE), self.score_s, HISTORY_S).astype(np.float16)
+
+
+def in_pieces(run, stream, stride, score_s, history_s, side_by_side=1):
+    """What a causal network says of a long stream (time, ...), `stride` steps a score: (time // stride, size), piece by piece.
+
+    run: a function of (batch, time, ...) float32. Each piece but the first comes after history_s of what was before it.
+    """
+    piece, history = (round(seconds / score_s) for seconds in (PIECE_S, history_s))
+    scores = len(stream) // stride
+    width = min(history + piece, scores)
+    starts, found = np.arange(0, max(1, scores - history), piece), []
+    for some in np.split(starts, range(side_by_side, len(starts), side_by_side)):
+        batch = np.zeros((len(some), width * stride, *stream.shape[1:]), np.float32)
+        for row, start in zip(batch, some):
+            part = stream[start * stride : min(start + width, scores) * stride]
+            row[: len(part)] = part
+        found += [row[0 if start == 0 else history :] for start, row in zip(some, np.asarray(run(batch)))]
+    return np.concatenate(found)[:scores]
 
 
 @functools.lru_cache(2)  # an encoder is read once, and its graph traced once

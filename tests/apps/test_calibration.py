@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 import zoo
 from apps.trigger_word import evaluation
-from apps.trigger_word.calibration import GRID, curves, in_pieces
+from apps.trigger_word.calibration import GRID, curves
+from apps.trigger_word.features import in_pieces
 from tflite.runtime import WordRule
 
-SCORE_S = 0.5  # pieces of 120 scores after 24, so that the test is fast
+SCORE_S = 0.5  # pieces of 115 scores after 24, so that the test is fast
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +32,13 @@ def test_pieces_say_what_the_whole_stream_says(networks, scores, rest):
     stream = np.random.default_rng(scores).normal(size=(2 * scores + rest, 4)).astype(np.float16)
     run = networks["tcn_trigger_word"]
     whole = np.asarray(run(stream[None].astype(np.float32)))[0]
-    np.testing.assert_allclose(in_pieces(run, stream, 2, SCORE_S), whole[:scores], atol=1e-5)
+    np.testing.assert_allclose(in_pieces(run, stream, 2, SCORE_S, 12.0, 3), whole[:scores], atol=1e-5)
 
 
 def test_a_recurrent_network_has_forgotten_what_was_before_a_piece(networks):
     stream = np.random.default_rng(1).normal(size=(4 * 500, 4)).astype(np.float32)
     run = networks["conv_gru_trigger_word"]
-    np.testing.assert_allclose(in_pieces(run, stream, 4, SCORE_S), np.asarray(run(stream[None]))[0], atol=1e-3)
+    np.testing.assert_allclose(in_pieces(run, stream, 4, SCORE_S, 12.0, 3), np.asarray(run(stream[None]))[0], atol=1e-3)
 
 
 @settings(max_examples=10, deadline=None)
