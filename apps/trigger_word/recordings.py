@@ -85,6 +85,10 @@ def gather(config):
                 f"note: {len(recorded_voices())} recorded speakers are installed to say {config.phrase!r}; with {len(RECORDED)} a detector "
                 "misses far less. docs/wake-words.md, Voices, has the command that installs them."
             )
+        if config.size == "micro" and config.recordings is None:
+            tqdm.write(
+                "note: from the spelling alone, the size micro misses at least twice as many people as the size standard; docs/wake-words.md has the table."
+            )
         (word,), said = config.words, spelled(config.phrase)
         text = f"{config.phrase!r}: rendered, {len({clip.speaker for clip in said['train']})} voices to train"
         if word in words:

@@ -234,11 +234,10 @@ def test_a_phrase_is_said_by_other_voices_in_each_split_and_beside_recordings_on
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(recordings, "TAKES", {"train": 24, "val": 6, "test": 8})
     monkeypatch.setattr(recordings, "recorded_voices", list)
-    found = gather(Config(phrase="hey jarvis", negatives=(negatives,)))
-    assert (
-        "note: 0 recorded speakers are installed to say 'hey jarvis'; with 30 a detector misses far less"
-        in capsys.readouterr().out
-    )
+    found = gather(Config(phrase="hey jarvis", size="micro", negatives=(negatives,)))
+    notes = capsys.readouterr().out
+    assert "note: 0 recorded speakers are installed to say 'hey jarvis'; with 30 a detector misses far less" in notes
+    assert "note: from the spelling alone, the size micro misses at least twice as many people" in notes
     said = found.words["hey jarvis"]
     assert {split: len(said[split]) for split in SPLITS} == {"train": 24, "val": 6, "test": 8}
     voices = {split: {clip.speaker for clip in said[split]} for split in SPLITS}
