@@ -29,7 +29,7 @@ def calibrate(network, validation, held_out, score_s, rate):
     temperatures = _temperatures(hidden, validation, kernel, bias)
     kernel, bias = kernel / temperatures, bias / temperatures
     shifts = np.zeros_like(bias)
-    rate = rate / len(bias)
+    rate /= len(bias)
     for word, points in enumerate(curves(hidden, kernel, bias, held_out, score_s, rate)):
         best = evaluation.to_ship(points, rate)
         shifts[word] = best["threshold"] if best else GRID[-1]
@@ -57,7 +57,8 @@ def _parts(network):
 def curves(hidden, kernel, bias, held_out, score_s, rate):
     """Each word's misses and false accepts at the thresholds of GRID, from the highest to the first with more than `rate` false accepts an hour."""
     run = tf.function(lambda frames: hidden(frames, training=False), reduce_retracing=True)
-    stride = 840 // hidden.compute_output_shape((1, 840, hidden.input.shape[-1]))[1]
+    frames = 840  # a multiple of any stride
+    stride = frames // hidden.compute_output_shape((1, frames, hidden.input.shape[-1]))[1]
 
     def logits_of(features):
         return (in_pieces(run, features, stride, score_s, HISTORY_S, SIDE_BY_SIDE) @ kernel + bias).astype(np.float32)

@@ -365,7 +365,7 @@ def headline(metrics):
         if point and float(rate) == 1:
             cells = ", ".join(f"{name} {evaluation.percent(figure)}" for name, figure in point["missed"].items())
             lines.append(f"missed at <= {rate} false accepts an hour: {cells}")
-    for word, alone in metrics["each_word"].items():
+    for word, alone in metrics.get("each_word", {}).items():  # none in a run of an earlier release
         cells = " / ".join(f"{100 * figure['rate']:.1f}" for figure in alone["missed"].values())
         lines.append(
             f"{word}: {cells}% missed ({' / '.join(alone['missed'])}), {alone['false_accepts']['per_hour']:.1f} false accepts an hour"

@@ -9,8 +9,8 @@ from apps.trigger_word.evaluation import CONDITIONS, poisson, wilson
 from tflite.runtime import Detector, FrontEnd
 
 
-def sections(folder, config, metrics):
-    """The report's sections, in the order a reader asks."""
+def outcome(config, metrics):
+    """The first section: what the detector misses, how often it fires falsely, and what the figures mean."""
     test, target = metrics["shipped"]["test"], metrics["target_false_accepts_per_hour"]
     accepts = test["false_accepts"]
     words = ", ".join(repr(word) for word in config.words)
@@ -21,18 +21,19 @@ def sections(folder, config, metrics):
         f"It fires falsely {accepts['per_hour']:.2f} times an hour ({low:.2f} to {high:.2f}) on {accepts['distinct_hours']:.1f} hours of "
         "other speech, heard clean and in noise."
     )
+    note = (
+        f"The threshold {metrics['threshold']:.3f} was chosen on the validation streams to keep to {target:g} false accepts an hour; the test streams had no part in it. "
+        "Intervals are 95%: Wilson for misses, Poisson for false accepts (none in one hour still allows 3.7).\n"
+        "The same speech is heard clean and in noise. The pooled rate counts every hearing; its interval is as wide as if they told no "
+        f"more than one. In the streams of words it fired {test['other_firings_in_word_streams']} times elsewhere than on a word."
+    )
+    return Section("What came out", lead, rows=shipped_rows(metrics), note=note)
+
+
+def sections(folder, config, metrics):
+    """The report's sections, in the order a reader asks."""
     return [
-        Section(
-            "What came out",
-            lead,
-            rows=shipped_rows(metrics),
-            note=(
-                f"The threshold {metrics['threshold']:.3f} was chosen on the validation streams to keep to {target:g} false accepts an hour; the test streams had no part in it. "
-                "Intervals are 95%: Wilson for misses, Poisson for false accepts (none in one hour still allows 3.7).\n"
-                "The same speech is heard clean and in noise. The pooled rate counts every hearing; its interval is as wide as if they told no "
-                f"more than one. In the streams of words it fired {test['other_firings_in_word_streams']} times elsewhere than on a word."
-            ),
-        ),
+        outcome(config, metrics),
         *([Section("Each word", rows=word_rows(metrics))] if metrics.get("each_word") else []),
         Section(
             "Misses against false accepts",
