@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from apps.run_folder import replacing, write_json, write_table
 from zoo.errors import InputError
+from zoo.truncated_bptt import stateful_layers
 
 KEPT = 2
 
@@ -97,7 +98,8 @@ class _Run:
         self.checkpoints = folder / "checkpoints"
         self.stopping = keras.callbacks.EarlyStopping(self.metric, patience=config.patience, mode=self.direction)
         board = keras.callbacks.TensorBoard(folder / "logs", write_graph=False)
-        self.stateful = [self.stopping, *callbacks]
+        self.further = [*data.callbacks, *callbacks]
+        self.stateful = [self.stopping, *self.further]
         self.callbacks = keras.callbacks.CallbackList([*self.stateful, board], model=model)
         self.step, self.history = 0, []
         self.timing = {"seconds": 0.0, "waited_for_data_s": 0.0, "cpu_s": 0.0}  # of the training steps, validation left out
@@ -106,7 +108,8 @@ class _Run:
     def variables(self):
         """Every variable by its place, which is the same in the next process; names are not."""
         model = self.model
-        found = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+        carried = [state for layer in stateful_layers(model) for state in keras.tree.flatten(layer.states)]
+        found = [*model.variables, *model.optimizer.variables, *model.metrics_variables, *carried]
         unique = list({id(v): v for v in found}.values())
         return {f"{index:04d}": v for index, v in enumerate(unique)}
 
@@ -229,7 +232,7 @@ class _Run:
             raise InputError(
                 f"the loss is {row['loss']} at step {self.step}; expected a number. Lower --learning-rate, or use --precision float32."
             )
-        found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True)
+        found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True, callbacks=self.further)
         if self.data.measure:
             found.update(self.data.measure(self.model, found))
         row.update({f"val_{name}": float(value) for name, value in found.items()})

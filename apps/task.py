@@ -70,7 +70,7 @@ class Data:
     """What training needs. train(first_step) gives batches (x, y) or (x, y, weights) from that step on, for ever.
 
     validation: batches, the same on every pass. measure(model, found): further validation figures by name, beside those already
-    found; or None. content: what the task's own functions need. summary: figures for the report.
+    found; or None. content: what the task's own functions need. summary: figures for the report. callbacks: of the training (Keras's).
     """
 
     train: typing.Callable
@@ -78,3 +78,4 @@ class Data:
     content: typing.Any
     summary: dict
     measure: typing.Callable | None = None
+    callbacks: tuple = ()

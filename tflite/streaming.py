@@ -38,9 +38,9 @@ POINTWISE = (
     layers.Rescaling,
 )
 
-# of keras.ops, by class name; NotEqual is the mask of an Embedding
+# of keras.ops, by class name; NotEqual is the mask of an Embedding, LogicalOr that of a sum of two
 POINTWISE_OPERATIONS = frozenset(
-    "Absolute Add Cast Clip Divide Exp Gelu Log Log1p Maximum Minimum Multiply Negative NotEqual Relu Sigmoid Silu "
+    "Absolute Add Cast Clip Divide Exp Gelu Log Log1p LogicalOr Maximum Minimum Multiply Negative NotEqual Relu Sigmoid Silu "
     "Softplus Sqrt Square Subtract Tanh ".split()
 )
 

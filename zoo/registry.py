@@ -14,7 +14,7 @@ class Entry:
     """One registered builder.
 
     source: the paper or the notes' section. streams: whether tflite.streaming turns it into a one-step model.
-    example: small arguments with which the tests build it.
+    causal: whether no output depends on what follows. example: small arguments with which the tests build it; variants: further ones.
     """
 
     name: str
@@ -23,6 +23,8 @@ class Entry:
     streams: bool
     example: dict
     builder: object
+    variants: tuple = ()
+    causal: bool = True
 
     @property
     def summary(self):
@@ -46,7 +48,7 @@ class ModelTable(list):
 _entries = {}
 
 
-def register(name, *, task, source, streams, example):
+def register(name, *, task, source, streams, example, variants=(), causal=True):
     """Decorates a builder: keyword-only arguments in, an uncompiled keras.Model out. See `Entry`."""
 
     def enter(builder):
@@ -55,7 +57,7 @@ def register(name, *, task, source, streams, example):
         parameters = inspect.signature(builder).parameters.values()
         if any(p.kind is not p.KEYWORD_ONLY for p in parameters):
             raise ValueError(f"the builder of {name!r} has positional arguments; expected keyword-only ones.")
-        _entries[name] = Entry(name, task, source, streams, dict(example), builder)
+        _entries[name] = Entry(name, task, source, streams, dict(example), builder, variants, causal)
         return builder
 
     return enter

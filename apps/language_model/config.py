@@ -10,13 +10,21 @@ from apps.task import Choice, Range, Task, Verb
 
 @dataclasses.dataclass(frozen=True)
 class Config(TrainingConfig):
-    """Trains a character language model on lines of text."""
+    """Trains a character language model on lines of text, or on running text."""
 
     text: Path | None = None
-    """UTF-8 text file with one item a line; none: the bundled names"""
-    dataset: Literal["bundled", "names"] = "bundled"
-    """names that come with the project, or the larger public list of names"""
-    model: Literal["rnn_language_model", "gru_language_model", "lstm_language_model"] = "gru_language_model"
+    """UTF-8 text file; none: the bundled names"""
+    layout: Literal["lines", "running"] = "lines"
+    """of --text: one item a line, each a text by itself, or running text, whose last tenth tests"""
+    dataset: Literal["bundled", "names", "shakespeare"] = "bundled"
+    """names that come with the project, the larger public list of names, or tiny Shakespeare, which is running text"""
+    model: Literal[
+        "rnn_language_model",
+        "gru_language_model",
+        "lstm_language_model",
+        "neural_probabilistic_language_model",
+        "transformer_language_model",
+    ] = "gru_language_model"
     """builder of the zoo"""
     dimensions: Annotated[int, Bounds(1, 4096)] = 32
     """of the character embeddings"""
@@ -26,8 +34,28 @@ class Config(TrainingConfig):
     """number of recurrent layers"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.2
     """share of activations dropped in training"""
+    tied: bool = False
+    """logits from the embedding's own matrix (recurrent models and the Transformer)"""
+    layer_norm: bool = False
+    """normalise after each recurrent layer"""
+    residual: bool = False
+    """add a recurrent layer's input to its output where their widths are the same"""
+    locked_dropout: bool = False
+    """drop the same units at every step of a text (recurrent models)"""
+    embedding_dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.0
+    """share of the vocabulary dropped in a training step (recurrent models)"""
+    context: Annotated[int, Bounds(1, 4096)] = 8
+    """tokens that the neural probabilistic model sees; the Transformer's layers see as many as --window"""
+    heads: Annotated[int, Bounds(1, 64)] = 4
+    """of the Transformer's attention"""
     max_length: Annotated[int, Bounds(2, 10_000)] = 64
     """longer lines are refused"""
+    window: Annotated[int, Bounds(2, 10_000)] = 64
+    """characters of running text in a row of a batch; recurrent states are carried on to the next, gradients are not"""
+    clip: Literal["none", "value", "norm", "global_norm"] = "norm"
+    """clip each number of the gradients, each weight array's norm, or the norm of all together"""
+    clip_at: Annotated[float, Bounds(1e-6, 1e6)] = 1.0
+    """where to clip"""
     batch_size: Annotated[int, Bounds(1, 65536)] = 64
     """lines in a step"""
     learning_rate: Annotated[float, Bounds(1e-7, 10.0)] = 0.004
@@ -41,6 +69,16 @@ class Config(TrainingConfig):
     def builder(self):
         """The zoo's builder of the whole model."""
         return self.model
+
+    @property
+    def running(self):
+        """Whether the text is one long text rather than lines."""
+        return self.layout == "running" if self.text is not None else self.dataset == "shakespeare"
+
+    @property
+    def recurrent(self):
+        """Whether the model is one of the recurrent ones."""
+        return self.model in ("rnn_language_model", "gru_language_model", "lstm_language_model")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +97,8 @@ class Sample:
     """draw from the fewest characters that hold this probability"""
     prefix: str = ""
     """how every text begins"""
+    length: Annotated[int, Bounds(1, 1_000_000)] = 500
+    """characters at most, the prefix included"""
     seed: Annotated[int, Bounds(0, 2**31 - 1)] = 0
     """text i of a seed is always the same"""
     precision: Literal["float", "int8"] = "float"

@@ -1,7 +1,5 @@
 """The language model task's functions: data, model, export, evaluation, report, sample."""
 
-import collections
-import itertools
 import json
 import sys
 
@@ -12,7 +10,7 @@ import tensorflow as tf
 import zoo
 from apps.fit import WarmupCosine
 from apps.language_model.config import TASK
-from apps.language_model.corpus import batches, inputs_and_targets, read_corpus
+from apps.language_model.corpus import NEWLINE, batches_a_pass, inputs_and_targets, line_batches, read_corpus, window_batches
 from apps.language_model.generation import TextSampler
 from apps.report import Section, history_figure
 from apps.run_folder import read_config
@@ -22,45 +20,59 @@ from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Generator
 from tflite.runtime.sampling import check_sampling
 from tflite.streaming import to_step_model
+from zoo.decoding.ngram import NGramModel
 from zoo.folders import new_folder
 from zoo.metrics.language import Perplexity
+from zoo.truncated_bptt import CarriedState, windows
 
-SAMPLES = 200
+SAMPLES, SAMPLED = 200, 500  # texts of lines; characters of a sampled running text
+ORDERS = {"lines": (2, 3, 5), "running": (3, 5, 7)}
+SPLITS = ("train", "val", "test")
 
 
 def data(config):
     """The corpus of a configuration, in batches."""
     corpus = read_corpus(config)
-    length = max(len(line) for lines in corpus.lines.values() for line in lines) + 2
-    tokens = {split: corpus.tokens(lines, length) for split, lines in corpus.lines.items()}
-    validation = tf.data.Dataset.from_tensor_slices(inputs_and_targets(tokens["val"])).batch(256).cache()
-    summary = {
-        "source": corpus.source,
-        "lines": {split: len(lines) for split, lines in corpus.lines.items()},
-        "duplicates_dropped": corpus.duplicates,
-        "vocabulary": len(corpus.vocabulary),
-    }
-    return Data(lambda first_step: batches(tokens["train"], config, first_step), validation, corpus, summary)
+    summary = {"source": corpus.source, "split": corpus.summary}
+    if config.running:
+        train, validation = corpus.tokens("train"), corpus.tokens("val")
+        x, y = windows(validation, batch_size=config.batch_size, length=config.window)
+        callbacks = (CarriedState(batches_a_pass(train, config)),)
+        looked_at = tf.data.Dataset.from_tensor_slices((x, {"logits": y})).batch(config.batch_size)
+        return Data(lambda step: window_batches(train, config, step), looked_at, corpus, summary, callbacks=callbacks)
+    length = max(len(line) for lines in corpus.parts.values() for line in lines) + 2
+    train, validation = (corpus.tokens(corpus.parts[split], length) for split in ("train", "val"))
+    looked_at = tf.data.Dataset.from_tensor_slices(inputs_and_targets(validation)).batch(256).cache()
+    return Data(lambda step: line_batches(train, config, step), looked_at, corpus, summary)
 
 
 def builder_arguments(config, data):
     """What `zoo.build` makes the configuration's model from."""
-    return {
+    shared = {
         "vocabulary": len(data.content.vocabulary),
         "dimensions": config.dimensions,
-        "units": config.units,
-        "depth": config.depth,
         "dropout": config.dropout,
+        "mask_padding": not config.running,
         "seed": config.seed,
     }
+    if config.model == "neural_probabilistic_language_model":
+        return {**shared, "units": config.units, "context": config.context}
+    if config.model == "transformer_language_model":
+        return {**shared, "depth": config.depth, "heads": config.heads, "window": config.window, "tied": config.tied}
+    options = ("units", "depth", "tied", "layer_norm", "residual", "locked_dropout", "embedding_dropout")
+    return {**shared, **{name: getattr(config, name) for name in options}}
+
+
+CLIPPING = {"none": None, "value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}
 
 
 def model(config, data):
-    """The configuration's model, compiled: mean nats a character over what is not padding."""
-    network = zoo.build(config.model, **builder_arguments(config, data))
-    optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
+    """The configuration's model, compiled: mean nats a character over what is not padding. On running text it carries its states."""
+    carried = {"stateful_batch": config.batch_size} if config.running and config.recurrent else {}
+    network = zoo.build(config.model, **builder_arguments(config, data), **carried)
+    clip = {CLIPPING[config.clip]: config.clip_at} if CLIPPING[config.clip] else {}
     network.compile(
-        optimizer,
+        keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, **clip),
         loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
         metrics={"logits": [Perplexity()]},
     )
@@ -68,8 +80,10 @@ def model(config, data):
 
 
 def finish(network, folder, config, data):
-    """A language model is saved as it was trained."""
-    return network
+    """The model without states of its own, which the caller carries from now on."""
+    whole = zoo.build(config.model, **builder_arguments(config, data))
+    whole.set_weights(network.get_weights())
+    return whole
 
 
 def assets(data):
@@ -80,12 +94,12 @@ def assets(data):
 def export(network, folder, config, data):
     """Writes saved_model/ (samples inside) and device/; returns how far each is from Keras."""
     corpus = data.content
-    sampler = TextSampler(network, list(corpus.vocabulary), config.max_length)
+    length = SAMPLED if config.running else config.max_length
+    sampler = TextSampler(network, list(corpus.vocabulary), length, corpus.ends)
     with new_folder(folder / "saved_model") as new:
         tf.saved_model.save(sampler, str(new), {"serving_default": sampler.sample})
     step, states = to_step_model(network)
-    lines = corpus.tokens(corpus.lines["train"][:200], config.max_length + 2)
-    sequences = [row[: np.flatnonzero(row)[-1]] for row in lines]
+    sequences = [row[:-1] for row in corpus.sequences("train")[: 10 if config.running else 200]]
     recorded = [record_steps(step, states, row, "logits") for row in sequences]
     float_file, int8_file = convert(step), convert(step, [given for inputs, _ in recorded for given in inputs])
     write_device_folder(
@@ -99,7 +113,8 @@ def export(network, folder, config, data):
             "kind": "generator",
             "name": corpus.source,
             "vocabulary": list(corpus.vocabulary),
-            "max_length": config.max_length,
+            "max_length": length,
+            "boundary": "text" if corpus.ends else "line",
         },
         readme="# A character language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n",
     )
@@ -109,12 +124,13 @@ def export(network, folder, config, data):
     manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
     files = (("float TFLite against Keras (logits)", float_file, 1e-3), ("int8 TFLite against Keras (logits)", int8_file, 0.5))
     figures.update(compare_files(manifest, files, sequences, "logits", expected))
-    texts = sampler.texts(seed=config.seed, count=SAMPLES)
+    count = 10 if config.running else SAMPLES
+    texts = sampler.texts(seed=config.seed, count=count)
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     saved = loaded(
         seed=tf.constant(config.seed),
         first=tf.constant(0),
-        count=tf.constant(SAMPLES),
+        count=tf.constant(count),
         temperature=tf.constant(1.0),
         top_k=tf.constant(0),
         top_p=tf.constant(1.0),
@@ -122,40 +138,50 @@ def export(network, folder, config, data):
     generator = Generator(folder / "device")
     same_saved = np.array([a == b.decode() for a, b in zip(texts, saved)], float)
     same_file = np.array([a == generator.sample(config.seed, i) for i, a in enumerate(texts)], float)
-    figures[f"{SAMPLES} sampled texts: SavedModel against Keras"] = compare(same_saved, np.ones(SAMPLES), 0)
-    figures[f"{SAMPLES} sampled texts: float TFLite against Keras"] = compare(same_file, np.ones(SAMPLES), 0)
+    figures[f"{count} sampled texts: SavedModel against Keras"] = compare(same_saved, np.ones(count), 0)
+    figures[f"{count} sampled texts: float TFLite against Keras"] = compare(same_file, np.ones(count), 0)
     return figures
 
 
 def evaluate(folder, config, data):
-    """Nats a character and perplexity on the test lines, through the exported files, beside n-gram counts."""
+    """Nats a character and perplexity on the test text, through the exported files, beside n-grams (modified Kneser-Ney)."""
     corpus = data.content
-    test = [row[: np.flatnonzero(row)[-1] + 1] for row in corpus.tokens(corpus.lines["test"], config.max_length + 2)]
-    rows = {}
+    test = corpus.sequences("test")
+    table = {}
     for precision in ("float", "int8"):
         generator = Generator(folder / "device", precision)
-        rows[f"{config.model}, {precision} file"] = [generator.score(row) for row in test]
-    train = [row[: np.flatnonzero(row)[-1] + 1] for row in corpus.tokens(corpus.lines["train"], config.max_length + 2)]
-    for order in (1, 2, 3):
-        rows[f"{order}-gram counts, add 0.1"] = ngram_nats(train, test, order, len(corpus.vocabulary))
-    table = {name: _rate(nats) for name, nats in rows.items()}
-    generator, known = Generator(folder / "device"), {line for lines in corpus.lines.values() for line in lines}
-    texts = [generator.sample(config.seed, index) for index in range(SAMPLES)]
-    novel = [text for text in texts if text not in known]
+        if config.running:
+            pieces = corpus.sequences("test", config.window)
+            table[f"{config.model}, {precision} file, state carried"] = rate(_carried(generator, test))
+            table[f"{config.model}, {precision} file, in windows of {config.window}"] = rate(map(generator.score, pieces))
+        else:
+            table[f"{config.model}, {precision} file"] = rate(map(generator.score, test))
+    for order in ORDERS["running" if config.running else "lines"]:
+        table[f"{order}-grams, modified Kneser-Ney"] = rate(ngram_nats(corpus, order))
+    generator = Generator(folder / "device")
+    texts = [generator.sample(config.seed, index) for index in range(5 if config.running else SAMPLES)]
+    known = "\n".join(corpus.parts[split] for split in SPLITS) if config.running else {x for s in SPLITS for x in corpus.parts[s]}
     return {
-        "test_lines": len(test),
+        "test": f"{len(test)} lines" if corpus.ends else f"{len(corpus.parts['test']):,} characters",
         "table": table,
         "vocabulary": len(corpus.vocabulary),
         "data": data.summary,
         "samples": texts[:40],
-        "share_new": len(novel) / SAMPLES,
-        "share_distinct": len(set(texts)) / SAMPLES,
+        "share_new": sum(text not in known for text in texts) / len(texts),
+        "share_distinct": len(set(texts)) / len(texts),
     }
 
 
-def _rate(lines):
-    """Mean nats a character with its 95% interval. lines: the nats of each line's characters, which are not independent."""
-    totals, counts = np.array([np.sum(line) for line in lines]), np.array([len(line) for line in lines])
+def _carried(generator, pieces):
+    """The nats of each piece of a text, read in one go."""
+    nats = generator.score(np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])]))
+    return _cut(nats, [len(piece) - 1 for piece in pieces])
+
+
+def rate(pieces):
+    """Mean nats a character with its 95% interval. pieces: arrays of the nats of characters that depend on each other."""
+    pieces = list(pieces)
+    totals, counts = np.array([np.sum(piece) for piece in pieces]), np.array([len(piece) for piece in pieces])
     mean = float(totals.sum() / counts.sum())
     error = float(1.96 * np.sqrt(np.sum((totals - mean * counts) ** 2)) / counts.sum())
     return {
@@ -166,27 +192,18 @@ def _rate(lines):
     }
 
 
-def ngram_nats(train, test, order, vocabulary, added=0.1):
-    """Nats of each character of each test line under counts of n-grams with a constant added; the plainest baseline.
-
-    train, test: lists of token arrays that start and end with the boundary. vocabulary: its size, padding included.
-    """
-    pairs, contexts = collections.Counter(), collections.Counter()
-    for context, token in itertools.chain.from_iterable(_windows(row, order) for row in train):
-        pairs[context, token] += 1
-        contexts[context] += 1
-    choices = added * (vocabulary - 1)  # padding is never predicted
-    return [
-        np.array([-np.log((pairs[c, token] + added) / (contexts[c] + choices)) for c, token in _windows(row, order)])
-        for row in test
-    ]
+def ngram_nats(corpus, order):
+    """Nats of each character of each piece of the test text under n-grams of the training text; the end of a line counts as one."""
+    if corpus.ends:
+        ngrams = NGramModel.estimate(corpus.parts["train"], order)
+        return [-nats for nats in ngrams.score(corpus.parts["test"])]
+    ngrams = NGramModel.estimate([corpus.parts["train"]], order)
+    (logs,) = ngrams.score([NEWLINE + corpus.parts["test"]], end=False)
+    return _cut(-logs[1:], [len(piece) - 1 for piece in corpus.sequences("test")])
 
 
-def _windows(row, order):
-    """(the tokens before, the token) of each character of a line."""
-    padded = [0] * max(0, order - 2) + [int(token) for token in row]
-    first = len(padded) - len(row) + 1
-    return [(tuple(padded[i - order + 1 : i]), padded[i]) for i in range(first, len(padded))]
+def _cut(values, lengths):
+    return np.split(values, np.cumsum(lengths)[:-1])
 
 
 def headline(metrics):
@@ -199,7 +216,7 @@ def headline(metrics):
 
 def examples(metrics):
     """Some texts that the model wrote."""
-    return [f"samples: {', '.join(metrics['samples'][:8])}"]
+    return [f"samples: {', '.join(text[:60].replace(NEWLINE, ' / ') for text in metrics['samples'][:8])}"]
 
 
 def card(metrics):
@@ -215,23 +232,18 @@ def report(folder, config, data, metrics):
         (name, f"{r['nats_per_character']:.3f}", f"{r['interval'][0]:.3f} to {r['interval'][1]:.3f}", f"{r['perplexity']:.2f}")
         for name, r in metrics["table"].items()
     ]
-    split = summary["lines"]
     return [
-        Section(
-            "Data",
-            f"{summary['source']}: {split['train']} lines to train, {split['val']} to validate, {split['test']} to test; "
-            f"{summary['duplicates_dropped']} duplicates dropped before the split; {summary['vocabulary']} tokens, padding and boundary among them.",
-        ),
+        Section("Data", summary["split"]),
         Section("Training", figures=((history_figure(folder, ("loss", "val_loss")), "Mean nats a character by training step."),)),
         Section(
             "Test",
-            f"{metrics['test_lines']} lines that training never saw, the end of each line counted as a character.",
+            f"{metrics['test']} that training never saw, the end of each line counted as a character.",
             rows=rows,
         ),
         Section(
             "Samples",
-            f"{100 * metrics['share_new']:.0f}% of {SAMPLES} samples are in no split, {100 * metrics['share_distinct']:.0f}% are distinct.",
-            code="  ".join(metrics["samples"]),
+            f"{100 * metrics['share_new']:.0f}% of the samples are in no split, {100 * metrics['share_distinct']:.0f}% are distinct.",
+            code=("\n\n" + 40 * "-" + "\n\n" if config.running else "  ").join(metrics["samples"]),
         ),
     ]
 
@@ -250,8 +262,11 @@ def sample(options):
     read_config(options.run, TASK)
     check_sampling(options.temperature, options.top_k, options.top_p)
     generator = Generator(options.run / "device", options.precision)
+    length = options.length if generator.manifest.get("boundary") == "line" else None
     for index in range(options.count):
-        for character in generator.stream(options.seed, index, options.prefix, options.temperature, options.top_k, options.top_p):
+        for character in generator.stream(
+            options.seed, index, options.prefix, options.temperature, options.top_k, options.top_p, length
+        ):
             sys.stdout.write(character)
             sys.stdout.flush()
         sys.stdout.write("\n")

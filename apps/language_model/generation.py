@@ -10,13 +10,14 @@ class TextSampler(tf.Module):
     """Samples texts with a recurrent Keras model; text i of a seed equals that of tflite.runtime.Generator.
 
     model: tokens (batch, time) -> logits (batch, time, vocabulary). vocabulary: the token at each index.
+    ends: whether a text ends with token 1; otherwise that is the end of a line, and every text has `max_length` tokens.
     """
 
-    def __init__(self, model, vocabulary, max_length):
+    def __init__(self, model, vocabulary, max_length, ends=True):
         super().__init__()
         self._step, self._states = to_step_model(model, batch_size=None)
         self.model_variables = [variable.value for variable in model.variables]
-        self.vocabulary, self.max_length = tf.constant(vocabulary), max_length
+        self.vocabulary, self.max_length, self.ends = tf.constant(vocabulary), max_length, ends
 
     @tf.function(
         input_signature=[
@@ -39,11 +40,12 @@ class TextSampler(tf.Module):
             outputs = self._step({"tokens": tokens[:, None], **inputs}, training=False)
             drawn = sample_token(outputs["logits"][:, -1], uniforms(seed, streams, position), temperature, top_k, top_p)
             tokens = tf.where(ended, BOUNDARY, drawn)
-            ended = ended | (tokens == BOUNDARY)
+            if self.ends:
+                ended = ended | (tokens == BOUNDARY)
             written = written.write(position, tokens)
             state = [outputs[s.output] for s in self._states]
         characters = tf.gather(self.vocabulary, tf.transpose(written.stack()))
-        visible = tf.where(tf.transpose(written.stack()) == BOUNDARY, "", characters)
+        visible = tf.where(tf.transpose(written.stack()) == BOUNDARY, "", characters) if self.ends else characters
         return {"text": tf.strings.reduce_join(visible, axis=-1)}
 
     def texts(self, seed=0, first=0, count=10, temperature=1.0, top_k=0, top_p=1.0):

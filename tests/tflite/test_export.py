@@ -8,7 +8,7 @@ import pytest
 from tensorflow.lite.python import schema_py_generated as schema
 
 import zoo
-from tests.zoo.test_models import NAMES, example
+from tests.zoo.test_models import CASES, example
 from tflite.export import convert
 from tflite.ops import REFUSED, check_operations, operations
 from tflite.parity import compare, record_steps, run_file
@@ -17,7 +17,7 @@ from tflite.streaming import to_step_model
 from zoo.errors import InputError
 from zoo.folders import new_folder
 
-STREAMING = [name for name in NAMES if next(e for e in zoo.list_models() if e.name == name).streams]
+STREAMING = [name for name, (entry, _) in CASES.items() if entry.streams]
 
 
 def manifest_of(step, states):

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import zoo
 from tests.zoo.streams import assert_streams_as_a_whole
-from tests.zoo.test_models import example
+from tests.zoo.test_models import CASES, example
 from tflite.streaming import to_step_model
 from zoo.errors import InputError
 
-STREAMING = [entry.name for entry in zoo.list_models() if entry.streams]
+STREAMING = [name for name, (entry, _) in CASES.items() if entry.streams]
 _built = {}
 
 

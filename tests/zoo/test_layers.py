@@ -5,60 +5,14 @@ import numpy as np
 import pytest
 from matplotlib import mlab
 
-from tests.oracles import audio, recurrent
+from tests.oracles import audio
 from tests.zoo.streams import assert_streams_as_a_whole
 from tflite.runtime import FrontEnd
 from zoo.errors import InputError
 from zoo.layers.audio import MelFrontEnd, Spectrogram, speech_embedding_front_end
-from zoo.layers.temporal import CausalConv2D, CausalDepthwiseConv1D
+from zoo.layers.temporal import CausalConv2D, CausalDepthwiseConv1D, FrameStack
 
 RANDOM = np.random.default_rng(7)
-BATCH, TIME, INPUTS, UNITS = 3, 6, 4, 5
-
-
-def weights(gates, random=None):
-    random = random or np.random.default_rng(3)
-    return [
-        w
-        for _ in range(gates)
-        for w in (random.normal(size=(UNITS, UNITS)), random.normal(size=(UNITS, INPUTS)), random.normal(size=UNITS))
-    ]
-
-
-def sequence():
-    return np.random.default_rng(5).normal(size=(BATCH, TIME, INPUTS)).astype("float32")
-
-
-def set_gates(layer, gates, *, two_biases=False):
-    """Puts (W?a, W?x, b?) of each gate, in Keras's order, into a built layer."""
-    kernel = np.concatenate([wx.T for _, wx, _ in gates], axis=1)
-    recurrent_kernel = np.concatenate([wa.T for wa, _, _ in gates], axis=1)
-    bias = np.concatenate([b for _, _, b in gates])
-    layer.set_weights([kernel, recurrent_kernel, np.stack([bias, 0 * bias]) if two_biases else bias])
-
-
-def test_the_vanilla_layer_is_the_notes_rnn():
-    layer, w = keras.layers.SimpleRNN(UNITS, return_sequences=True), weights(1)
-    layer.build((None, None, INPUTS))
-    set_gates(layer, [w])
-    np.testing.assert_allclose(layer(sequence()), recurrent.rnn(sequence(), *w), atol=1e-5)
-
-
-def test_the_gru_layer_is_the_notes_gru():
-    layer, w = keras.layers.GRU(UNITS, return_sequences=True, reset_after=False), weights(3)
-    layer.build((None, None, INPUTS))
-    update, reset, candidate = w[:3], w[3:6], w[6:]
-    # Keras keeps the old state where its update gate is open, the notes the new one: 1 - sigmoid(z) = sigmoid(-z)
-    set_gates(layer, [[-part for part in update], reset, candidate])
-    np.testing.assert_allclose(layer(sequence()), recurrent.gru(sequence(), *w), atol=1e-5)
-
-
-def test_the_lstm_layer_is_the_notes_lstm():
-    layer, w = keras.layers.LSTM(UNITS, return_sequences=True), weights(4)
-    layer.build((None, None, INPUTS))
-    update, forget, out, candidate = (w[i : i + 3] for i in range(0, 12, 3))
-    set_gates(layer, [update, forget, candidate, out])
-    np.testing.assert_allclose(layer(sequence()), recurrent.lstm(sequence(), *w), atol=1e-5)
 
 
 def speech_like(count=9000):
@@ -175,3 +129,11 @@ def test_a_model_with_the_layer_saves_and_loads(layer, tmp_path):
 def test_a_strided_or_dilated_causal_depthwise_convolution_is_refused():
     with pytest.raises(InputError, match="`strides`, `dilation_rate` are .* expected 1 and 1"):
         CausalDepthwiseConv1D(3, dilation_rate=2)
+
+
+def test_stacked_frames_stand_side_by_side_with_those_before():
+    x = np.arange(1, 9, dtype="float32").reshape(1, 4, 2)
+    expected = [[0, 0, 0, 0, 1, 2], [0, 0, 1, 2, 3, 4], [1, 2, 3, 4, 5, 6], [3, 4, 5, 6, 7, 8]]
+    np.testing.assert_array_equal(FrameStack(3)(x)[0], expected)
+    with pytest.raises(InputError, match="`count` is 0"):
+        FrameStack(0)

@@ -8,19 +8,29 @@ import zoo
 from tflite.streaming import to_step_model
 from zoo.errors import InputError
 
-MODELS = zoo.list_models()
-NAMES = [entry.name for entry in MODELS]
 TIME = 24
 
 
-def example(name, batch=2, time=TIME, seed=0):
-    """A model of the builder's example and inputs that fit it: (model, inputs), tokens or numbers."""
-    entry = next(e for e in MODELS if e.name == name)
-    model = zoo.build(name, **entry.example)
+def _label(entry, arguments):
+    """A builder's name, and what its variant changes."""
+    changed = [f"{key}={value}" for key, value in arguments.items() if entry.example.get(key) != value]
+    return " ".join([entry.name, *changed])
+
+
+CASES = {
+    _label(entry, arguments): (entry, arguments) for entry in zoo.list_models() for arguments in (entry.example, *entry.variants)
+}
+NAMES = list(CASES)
+
+
+def example(name, batch=2, time=TIME, seed=0, weights=None):
+    """A model of a case and inputs that fit it: (model, inputs), tokens or numbers. seed: of the inputs; weights: the model's."""
+    entry, arguments = CASES[name]
+    model = zoo.build(entry.name, **arguments, **({} if weights is None else {"seed": weights}))
     random = np.random.default_rng(seed)
     (tensor,) = model.inputs
     if tensor.dtype == "int32":
-        return model, random.integers(1, entry.example["vocabulary"], (batch, time)).astype("int32")
+        return model, random.integers(1, arguments["vocabulary"], (batch, time)).astype("int32")
     return model, random.normal(size=(batch, time, *tensor.shape[2:])).astype("float32")
 
 
@@ -39,7 +49,7 @@ class TestEveryModel:
         assert np.isfinite(output(model, x)).all()
         for a, b in zip(model.get_weights(), again.get_weights()):
             np.testing.assert_array_equal(a, b)
-        other = zoo.build(name, **{**next(e for e in MODELS if e.name == name).example, "seed": 1})
+        other, _ = example(name, weights=1)
         assert any((a != b).any() for a, b in zip(model.get_weights(), other.get_weights()))
 
     def test_survives_saving_and_its_config(self, name, tmp_path):
@@ -51,11 +61,12 @@ class TestEveryModel:
         rebuilt.set_weights(model.get_weights())
         np.testing.assert_allclose(output(rebuilt, x), output(model, x), atol=1e-6)
 
-    def test_what_follows_does_not_change_what_came_before(self, name):
+    def test_what_follows_does_not_change_what_came_before_unless_it_says_so(self, name):
         model, x = example(name)
         longer = np.concatenate([x, example(name, time=8, seed=1)[1]], axis=1)
         short = output(model, x)
-        np.testing.assert_allclose(output(model, longer)[:, : short.shape[1]], short, atol=1e-5)
+        same = np.allclose(output(model, longer)[:, : short.shape[1]], short, atol=1e-5)
+        assert same == CASES[name][0].causal
 
     def test_padding_does_not_change_a_result(self, name):
         model, x = example(name)
@@ -68,20 +79,20 @@ class TestEveryModel:
     def test_learns_one_batch_with_finite_gradients(self, name):
         model, x = example(name)
         (key,), scores = model.output.keys(), output(model, x)
-        random = np.random.default_rng(1)
         if x.dtype == np.int32:
-            y, loss = (
-                random.integers(1, scores.shape[-1], scores.shape[:2]),
-                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            )
+            # the token before: it takes a memory
+            y = np.concatenate([x[:, :1], x[:, :-1]], axis=1)
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         else:
             # every sequence all ones or all zeros: a batch that dropout and a short view can learn
             y = np.broadcast_to(np.array([0.0, 1.0])[:, None, None], scores.shape)
             loss = keras.losses.BinaryCrossentropy() if key == "score" else keras.losses.MeanSquaredError()
             x = x + np.array([-1.0, 1.0], "float32")[:, None, None]
-        model.compile(keras.optimizers.Adam(0.03), loss={key: loss})
-        losses = model.fit(x, {key: y}, epochs=60, batch_size=2, verbose=0).history["loss"]
-        assert np.isfinite(losses).all() and losses[-1] < 0.3 * losses[0]
+        model.compile(keras.optimizers.Adam(0.02 if x.dtype == np.int32 else 0.03), loss={key: loss})
+        losses = model.fit(x, {key: y}, epochs=100, batch_size=2, verbose=0).history["loss"]
+        if x.dtype == np.int32:  # without dropout; a normalisation over two sequences says nothing when it is off
+            losses[-1] = model.evaluate(x, {key: y}, verbose=0)
+        assert np.isfinite(losses).all() and losses[-1] < 0.35 * losses[0]
 
     def test_runs_in_mixed_precision(self, name):
         before = keras.config.dtype_policy()
@@ -95,7 +106,7 @@ class TestEveryModel:
         assert keras.backend.standardize_dtype(scores.dtype) == "float32" and np.isfinite(np.asarray(scores)).all()
 
     def test_streams_or_says_which_layer_does_not(self, name):
-        entry, (model, _) = next(e for e in MODELS if e.name == name), example(name)
+        (entry, _), (model, _) = CASES[name], example(name)
         if entry.streams:
             to_step_model(model, 8)
         else:
@@ -103,5 +114,5 @@ class TestEveryModel:
                 to_step_model(model, 8)
 
     def test_is_described(self, name):
-        text = zoo.describe(name)
+        text = zoo.describe(CASES[name][0].name)
         assert "(batch, time" in text and "source: " in text and "weights: " in text

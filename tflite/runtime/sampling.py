@@ -51,15 +51,15 @@ class Generator:
         self.manifest = read_manifest(folder, "generator")
         self._model = StepModel(self.manifest, read_model(folder, self.manifest, precision))
         self.vocabulary = self.manifest["vocabulary"]
+        self._ends = self.manifest.get("boundary", "text") == "text"
+        self._writable = self.vocabulary[2 if self._ends else 1 :]
 
     def stream(self, seed=0, index=0, prefix="", temperature=1.0, top_k=0, top_p=1.0, max_length=None):
         """Yields tokens as they are made. Text `index` of a seed is the same here, in Keras and in the SavedModel."""
         check_sampling(temperature, top_k, top_p)
-        unknown = sorted({character for character in prefix if character not in self.vocabulary[2:]})
+        unknown = sorted({character for character in prefix if character not in self._writable})
         if unknown:
-            raise InputError(
-                f"`prefix` has {unknown[0]!r}, which the model has never seen; it knows {''.join(self.vocabulary[2:])}"
-            )
+            raise InputError(f"`prefix` has {unknown[0]!r}, which the model has never seen; it knows {''.join(self._writable)}")
         max_length = max_length or self.manifest["max_length"]
         if len(prefix) > max_length:
             raise InputError(f"`prefix` has {len(prefix)} characters; expected at most {max_length}, the longest text.")
@@ -73,7 +73,7 @@ class Generator:
                 if position < len(forced)
                 else sample_token(outputs["logits"][0, -1], draws[position], temperature, top_k, top_p)
             )
-            if token == BOUNDARY:
+            if token == BOUNDARY and self._ends:
                 return
             yield self.vocabulary[token]
 

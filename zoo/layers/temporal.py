@@ -1,4 +1,4 @@
-"""Convolutions over time that look back only."""
+"""Layers over time that look back only."""
 
 import keras
 from keras import ops
@@ -81,3 +81,35 @@ class CausalConv2D(keras.layers.Conv2D):
     def _convolve(self, inputs):
         bands = self.kernel_size[1] - 1
         return super().call(ops.pad(inputs, ((0, 0), (0, 0), (bands // 2, bands - bands // 2), (0, 0))) if bands else inputs)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class FrameStack(keras.layers.Layer):
+    """Every frame side by side with those before it, `count` in all, the oldest first.
+
+    inputs: (batch, time, features). Returns (batch, time, count x features). Zeros precede the stream.
+    """
+
+    def __init__(self, count, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(count, int) or count < 1:
+            raise InputError(f"`count` is {count!r}; expected an integer of at least 1.")
+        self.count, self.supports_masking = count, True
+
+    def call(self, inputs):
+        return self._side_by_side(ops.pad(inputs, ((0, 0), (self.count - 1, 0), (0, 0))), ops.shape(inputs)[1])
+
+    def initial_state(self, input_shape):
+        """Buffers of the stream: (name, shape, initial value) each."""
+        return [("frames", (1, self.count - 1, input_shape[-1]), 0.0)] if self.count > 1 else []
+
+    def stream(self, inputs, states):
+        """One step: the next frames and the count - 1 before them in, outputs and next states out."""
+        joined = ops.concatenate([*states, inputs], axis=1)
+        return self._side_by_side(joined, inputs.shape[1]), [joined[:, inputs.shape[1] :]] if states else []
+
+    def _side_by_side(self, frames, time):
+        return ops.concatenate([frames[:, first : first + time] for first in range(self.count)], axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "count": self.count}
