@@ -9,7 +9,7 @@ STAMP = $(VENV)/.installed-$(notdir $(REQUIREMENTS))
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test test-jax lint clean
 
 setup: $(STAMP)
 
@@ -29,6 +29,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	@$(PY) -m pytest -n 2 --dist loadgroup tests
+
+# the layers on Keras's second backend, in an environment without TensorFlow
+test-jax:
+	@$(MAKE) --no-print-directory setup VENV=.venv-jax REQUIREMENTS=requirements-jax.txt
+	@KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/zoo/test_recurrent.py tests/zoo/test_attention.py tests/zoo/test_regularisation.py
 
 lint: $(STAMP)
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

@@ -108,6 +108,23 @@ class Sample:
         check_bounds(self)
 
 
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Prints how likely a trained model finds each line of a file, and which characters surprised it most."""
+
+    run: Path
+    """run folder"""
+    text: Path
+    """UTF-8 text file"""
+    surprises: Annotated[int, Bounds(0, 100)] = 3
+    """so many of a line's least expected characters are shown, in brackets"""
+    precision: Literal["float", "int8"] = "float"
+    """the model file to run"""
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
 SEARCH = {
     "learning_rate": Range(5e-4, 2e-2, log=True),
     "units": Choice((64, 128, 192)),
@@ -123,5 +140,5 @@ TASK = Task(
     search=SEARCH,
     objective=("val_loss", "min"),
     package="apps.language_model",
-    verbs=(Verb("sample", Sample, "sample"),),
+    verbs=(Verb("sample", Sample, "sample"), Verb("score", Score, "score")),
 )

