@@ -125,6 +125,23 @@ class Score:
         check_bounds(self)
 
 
+@dataclasses.dataclass(frozen=True)
+class Gradients:
+    """Draws how far back the gradients of trained recurrent models reach, before and after their training."""
+
+    runs: tuple[Path, ...]
+    """run folders of running text, to be compared"""
+    output: Path
+    """HTML file"""
+    steps: Annotated[int, Bounds(2, 2000)] = 128
+    """steps back"""
+    texts: Annotated[int, Bounds(1, 10_000)] = 64
+    """windows of the test text over which the norms are averaged"""
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
 SEARCH = {
     "learning_rate": Range(5e-4, 2e-2, log=True),
     "units": Choice((64, 128, 192)),
@@ -140,5 +157,5 @@ TASK = Task(
     search=SEARCH,
     objective=("val_loss", "min"),
     package="apps.language_model",
-    verbs=(Verb("sample", Sample, "sample"), Verb("score", Score, "score")),
+    verbs=(Verb("sample", Sample, "sample"), Verb("score", Score, "score"), Verb("gradients", Gradients, "gradients")),
 )

@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 import zoo
 from apps.data.text import read_lines
@@ -13,15 +14,18 @@ from apps.fit import WarmupCosine
 from apps.language_model.config import TASK
 from apps.language_model.corpus import NEWLINE, batches_a_pass, inputs_and_targets, line_batches, read_corpus, window_batches
 from apps.language_model.generation import TextSampler
-from apps.report import Section, history_figure
+from apps.language_model.gradients import WHAT, gradient_norms
+from apps.report import COLOURS, Section, figure, history_figure, svg, write_report
 from apps.run_folder import read_config
 from apps.task import Data
+from apps.train import open_run
 from tflite.export import convert, write_device_folder
 from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Generator
 from tflite.runtime.sampling import check_sampling
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
+from zoo.errors import InputError
 from zoo.folders import new_folder
 from zoo.metrics.language import Perplexity
 from zoo.truncated_bptt import CarriedState, windows
@@ -299,3 +303,59 @@ def score(options):
         print(f"{nats.sum():.2f}\t{np.exp(np.mean(nats)):.2f}\t{shown}")
     note = f"; {unknown} characters that the model has never seen are left out of this line" if unknown else ""
     print(f"{total:.2f}\t{np.exp(total / characters):.2f}\tall {len(lines)} lines, {characters} characters and ends{note}")
+
+
+def gradients(options):
+    """Writes the notes' picture of vanishing gradients for some runs."""
+    curves, rows = {}, [("run", "model", "", *WHAT)]
+    for folder in options.runs:
+        config = read_config(folder, TASK)
+        if not config.running:
+            raise InputError(
+                f"{folder} holds a model of lines; expected running text, which has {options.steps} steps to look back on."
+            )
+        if not config.recurrent:
+            raise InputError(f"{folder} holds a {config.model}; expected a recurrent one.")
+        _, data, trained = open_run(TASK, folder)
+        text = data.content.tokens("test")
+        starts = np.linspace(0, len(text) - options.steps - 1, options.texts).astype(int)
+        if starts[-1] < 0:
+            raise InputError(
+                f"{folder} has {len(text)} characters to test; expected more than {options.steps}. Give fewer --steps."
+            )
+        tokens = np.stack([text[start : start + options.steps + 1] for start in starts])
+        fresh = zoo.build(config.model, **builder_arguments(config, data))
+        for when, network in (("before training", fresh), ("after training", trained)):
+            norms = gradient_norms(network, tokens)
+            curves[f"{config.model}, {when}"] = norms
+            rows.append((folder.name, config.model, when, *(f"{norms[what][0] / norms[what][-1]:.1e}" for what in WHAT)))
+    sections = [
+        Section(
+            "How far back the gradient reaches",
+            "The loss is that of the last step. At each step before it: the norm of the loss's gradient with respect to what that step added to "
+            f"the input matrix's gradient, to its input, and to its hidden state (an LSTM's cell included); the mean over {options.texts} windows of the test text.\n"
+            f"The table has the norm {options.steps - 1} steps back as a share of the norm at the last step.",
+            rows=rows,
+            figures=[
+                (reach_figure(curves, what), f"Gradient of the {what} by steps back; dashed before training, whole after.")
+                for what in WHAT
+            ],
+        )
+    ]
+    write_report(options.output, "Vanishing gradients", sections)
+    tqdm.write(f"report: {options.output}")
+
+
+def reach_figure(curves, what):
+    """Norms by steps back, logarithmic. curves: {'model, before training': {what: norms}}."""
+    drawing, axes = figure(height=2.8)
+    colours = dict(zip(dict.fromkeys(name.split(",")[0] for name in curves), COLOURS))
+    for name, norms in curves.items():
+        back = np.arange(len(norms[what]))[::-1]
+        dashes = {"linestyle": "--"} if "before" in name else {}
+        axes.plot(back, norms[what], color=colours[name.split(",")[0]], label=name, **dashes)
+    axes.set_yscale("log")
+    axes.set_xlabel("steps back")
+    axes.set_ylabel("norm")
+    axes.legend(fontsize=8)
+    return svg(drawing)

@@ -8,9 +8,10 @@ import tensorflow as tf
 
 import zoo
 from apps.language_model import functions
-from apps.language_model.config import TASK, Config, Score
+from apps.language_model.config import TASK, Config, Gradients, Score
 from apps.language_model.corpus import inputs_and_targets, line_batches, read_corpus, window_batches
 from apps.language_model.generation import TextSampler
+from apps.language_model.gradients import gradient_norms, step_gradients
 from apps.train import train
 from tflite.runtime import Generator, InputError
 from zoo.metrics.language import Perplexity
@@ -242,3 +243,34 @@ def test_the_loss_counts_each_character_and_the_end_once():
     assert real.sum() == 4 + 10 + 2
     assert found["loss"] == pytest.approx(nats[real].mean(), rel=1e-5)
     assert found["perplexity"] == pytest.approx(np.exp(nats[real].mean()), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["rnn_language_model", "gru_language_model", "lstm_language_model"])
+def test_gradients_by_step_are_the_parts_of_the_whole_models(name):
+    model = zoo.build(name, vocabulary=9, dimensions=4, units=5, depth=2, mask_padding=False)
+    tokens = np.random.default_rng(0).integers(1, 9, (3, 13))
+    inputs, of_sums, of_states, kernel = step_gradients(model, tokens)
+    embedding, recurrent = model.layers[1], model.layers[2]
+    with tf.GradientTape() as tape:
+        logits = model(tokens[:, :-1])["logits"][:, -1]
+        loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, -1], logits))
+    of_kernel, of_embeddings = tape.gradient(loss, [recurrent.cell.kernel.value, embedding.embeddings.value])
+    np.testing.assert_allclose(np.einsum("bti,btg->ig", inputs, of_sums), of_kernel, rtol=1e-3, atol=1e-6)
+    by_token = np.zeros((9, 4))
+    np.add.at(by_token, tokens[:, :-1], of_sums @ kernel.T)
+    np.testing.assert_allclose(by_token, tf.convert_to_tensor(of_embeddings), rtol=1e-3, atol=1e-6)
+    if name == "rnn_language_model":  # through the tanh
+        a = np.asarray(recurrent(inputs.astype("float32")))
+        np.testing.assert_allclose(of_sums, of_states * (1 - a**2), rtol=1e-3, atol=1e-6)
+    norms = gradient_norms(model, tokens)
+    assert list(norms) == ["input matrix", "input", "hidden state"] and all(len(n) == 12 for n in norms.values())
+
+
+def test_the_gradients_report_shows_runs_before_and_after_training(abc, cycle, tmp_path):
+    folder, _ = abc
+    functions.gradients(Gradients(runs=(folder,), output=tmp_path / "gradients.html", steps=20))
+    text = (tmp_path / "gradients.html").read_text()
+    assert text.count("<svg") == 3 and "gru_language_model" in text and "before training" in text
+    with pytest.raises(zoo.InputError, match="holds a model of lines; expected running text"):
+        functions.gradients(Gradients(runs=(cycle[0],), output=tmp_path / "x.html"))
+    assert not (tmp_path / "x.html").exists()

@@ -1,0 +1,47 @@
+"""The rows of docs/language-model.md: python -m benchmarks.language_model --output run_language [--rows shakespeare names ...]
+
+Each row is one training by the app, with the settings below, measured through its exported files on text that it never saw, beside
+n-grams. What is done is not done again. The rows shakespeare and names need ZOO_DATA_MIRROR, or the network.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from apps.language_model.config import Config
+from apps.run_folder import environment, write_json
+
+ROWS = {
+    "names-bundled": [],
+    "names": "--dataset names --units 256 --dimensions 48 --dropout 0.3 --steps 6000 --steps-per-epoch 400 --checkpoint-steps 2000 "
+    "--learning-rate 0.003".split(),
+    "shakespeare": "--dataset shakespeare --model lstm_language_model --units 512 --dimensions 64 --batch-size 32 --steps 2200 "
+    "--steps-per-epoch 220 --checkpoint-steps 1100 --learning-rate 0.003 --dropout 0.1".split(),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder for the runs and a JSON file for each row")
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS), help="which to run (default: all)")
+    options = parser.parse_args()
+    for row in options.rows:
+        folder = options.output / row
+        if not (folder / "report.html").is_file():
+            command = [sys.executable, "-m", "apps", "language-model", "train", "--output", str(folder), *ROWS[row]]
+            subprocess.run(command, check=True)
+        metrics = json.loads((folder / "metrics.json").read_text("utf8"))
+        timing = json.loads((folder / "timing.json").read_text("utf8"))
+        print(f"\n{row}: {metrics['data']['split']}\ntrained {timing['seconds'] / 60:.1f} min\n")
+        print("| | nats a character (95%) | perplexity |\n|---|---|---|")
+        for name, rate in metrics["table"].items():
+            low, high = rate["interval"]
+            print(f"| {name} | {rate['nats_per_character']:.3f} ({low:.3f} to {high:.3f}) | {rate['perplexity']:.2f} |")
+        kept = {"table": metrics["table"], "training": timing, "settings": ROWS[row], "environment": environment(Config())}
+        write_json(options.output / f"{row}.json", kept)
+
+
+if __name__ == "__main__":
+    main()
