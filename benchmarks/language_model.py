@@ -17,8 +17,8 @@ ROWS = {
     "names-bundled": [],
     "names": "--dataset names --units 256 --dimensions 48 --dropout 0.3 --steps 6000 --steps-per-epoch 400 --checkpoint-steps 2000 "
     "--learning-rate 0.003".split(),
-    "shakespeare": "--dataset shakespeare --model lstm_language_model --units 512 --dimensions 64 --batch-size 32 --steps 2200 "
-    "--steps-per-epoch 220 --checkpoint-steps 1100 --learning-rate 0.003 --dropout 0.1".split(),
+    "shakespeare": "--dataset shakespeare --model lstm_language_model --units 512 --dimensions 64 --batch-size 64 --steps 2000 "
+    "--steps-per-epoch 200 --checkpoint-steps 1000 --learning-rate 0.004 --dropout 0.1 --precision mixed_bfloat16".split(),
 }
 
 

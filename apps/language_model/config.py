@@ -29,9 +29,9 @@ class Config(TrainingConfig):
     dimensions: Annotated[int, Bounds(1, 4096)] = 32
     """of the character embeddings"""
     units: Annotated[int, Bounds(1, 8192)] = 128
-    """width of the recurrent layers"""
+    """width of the recurrent layers, or of the neural probabilistic model's hidden one"""
     depth: Annotated[int, Bounds(1, 16)] = 1
-    """number of recurrent layers"""
+    """number of recurrent layers, or of the Transformer's blocks"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.2
     """share of activations dropped in training"""
     tied: bool = False
@@ -51,13 +51,14 @@ class Config(TrainingConfig):
     max_length: Annotated[int, Bounds(2, 10_000)] = 64
     """longer lines are refused"""
     window: Annotated[int, Bounds(2, 10_000)] = 64
-    """characters of running text in a row of a batch; recurrent states are carried on to the next, gradients are not"""
+    """characters of running text in a row of a batch; recurrent states are carried on to the next, gradients are not; and how many the
+    Transformer's layers see"""
     clip: Literal["none", "value", "norm", "global_norm"] = "norm"
     """clip each number of the gradients, each weight array's norm, or the norm of all together"""
     clip_at: Annotated[float, Bounds(1e-6, 1e6)] = 1.0
     """where to clip"""
     batch_size: Annotated[int, Bounds(1, 65536)] = 64
-    """lines in a step"""
+    """lines, or rows of running text, in a step"""
     learning_rate: Annotated[float, Bounds(1e-7, 10.0)] = 0.004
     """the highest learning rate of the schedule (linear warm-up, then cosine to a hundredth)"""
     steps: Annotated[int, Bounds(1, 10_000_000)] = 600
@@ -98,7 +99,7 @@ class Sample:
     prefix: str = ""
     """how every text begins"""
     length: Annotated[int, Bounds(1, 1_000_000)] = 500
-    """characters at most, the prefix included"""
+    """characters of running text, the prefix included; lines end by themselves"""
     seed: Annotated[int, Bounds(0, 2**31 - 1)] = 0
     """text i of a seed is always the same"""
     precision: Literal["float", "int8"] = "float"

@@ -87,6 +87,12 @@ def read_corpus(config):
     Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test. Running text: the first 88% train, then
     2% val, the last 10% test, the customary cut.
     """
+    if config.text is not None and config.dataset != "bundled":
+        raise InputError(f"`text` and `dataset` {config.dataset!r} are both given; expected one of them.")
+    if config.layout == "running" and config.text is None:
+        raise InputError(
+            "`layout` is 'running' without a text of yours; give --text FILE, or --dataset shakespeare, without --layout."
+        )
     if config.running:
         if config.text is not None:
             text, source = read_text(config.text), str(config.text)

@@ -1,5 +1,6 @@
 """The language model task's functions: data, model, export, evaluation, report, sample."""
 
+import itertools
 import json
 import sys
 
@@ -226,7 +227,7 @@ def examples(metrics):
 
 def card(metrics):
     """The limits that a preset's card states."""
-    return "It writes what looks like its training lines; nothing keeps it from writing a real name or an unpleasant one.\n"
+    return "It writes what looks like its training text; nothing keeps it from writing a real name or an unpleasant word.\n"
 
 
 def report(folder, config, data, metrics):
@@ -255,6 +256,12 @@ def report(folder, config, data, metrics):
 
 def next_commands(folder, config):
     """What a person would type next."""
+    if config.running:
+        return [
+            f"python -m apps language-model sample --run {folder} --count 1 --temperature 0.8",
+            f"python -m apps language-model score --run {folder} --text MY_LINES.txt",
+            "python -m apps language-model train --text MY_BOOK.txt --layout running --output run_mine",
+        ]
     return [
         f"python -m apps language-model sample --run {folder} --count 20 --temperature 0.8",
         f"python -m apps language-model sample --run {folder} --prefix mar",
@@ -280,7 +287,8 @@ def sample(options):
 def score(options):
     """Prints a line for each line of a file: nats in all, perplexity a character, the text with its surprises in brackets.
 
-    Characters that the model has never seen have no probability: they are counted, shown as ?, and make their line infinite.
+    Characters that the model has never seen have no probability: they are counted, shown as ?, and make their line infinite; what
+    follows one is read as if a line began there.
     """
     read_config(options.run, TASK)
     lines = read_lines(options.text)
@@ -327,7 +335,7 @@ def gradients(options):
         fresh = zoo.build(config.model, **builder_arguments(config, data))
         for when, network in (("before training", fresh), ("after training", trained)):
             norms = gradient_norms(network, tokens)
-            curves[f"{config.model}, {when}"] = norms
+            curves[f"{folder.name} ({config.model}), {when}"] = norms
             rows.append((folder.name, config.model, when, *(f"{norms[what][0] / norms[what][-1]:.1e}" for what in WHAT)))
     sections = [
         Section(
@@ -349,7 +357,7 @@ def gradients(options):
 def reach_figure(curves, what):
     """Norms by steps back, logarithmic. curves: {'model, before training': {what: norms}}."""
     drawing, axes = figure(height=2.8)
-    colours = dict(zip(dict.fromkeys(name.split(",")[0] for name in curves), COLOURS))
+    colours = dict(zip(dict.fromkeys(name.split(",")[0] for name in curves), itertools.cycle(COLOURS)))
     for name, norms in curves.items():
         back = np.arange(len(norms[what]))[::-1]
         dashes = {"linestyle": "--"} if "before" in name else {}

@@ -32,7 +32,8 @@ def step_gradients(network, tokens):
     Returns those and W, the input matrix (inputs, gates x units). The loss is that of the last step, summed over the batch.
     """
     layer = next(layer for layer in network.layers if isinstance(layer, keras.layers.RNN))
-    below, above = keras.Model(network.inputs[0], layer.input), keras.Model(layer.output, network.output["logits"])
+    below = keras.Model(network.inputs[0], layer.input)
+    above = keras.Model([network.inputs[0], layer.output], network.output["logits"])  # the tokens for a residual past the layer
     inputs, kernel = below(tokens[:, :-1]), tf.convert_to_tensor(layer.cell.kernel)
     cell, state = _reading_sums(layer.cell), layer.get_initial_state(len(tokens))
     with tf.GradientTape() as tape:
@@ -43,7 +44,7 @@ def step_gradients(network, tokens):
             output, state = cell(step, state)
             states.append(state)
             outputs.append(output)
-        logits = above(tf.stack(outputs, axis=1))[:, -1]
+        logits = above([tf.convert_to_tensor(tokens[:, :-1]), tf.stack(outputs, axis=1)])[:, -1]
         loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, -1], logits))
     of_sums, of_states = tape.gradient(loss, (sums, states))
     of_states = [tf.concat(step, axis=-1) for step in of_states]

@@ -4,7 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.oracles.ngram import kneser_ney
@@ -21,6 +21,7 @@ def test_discounts_are_chen_and_goodmans():
     assert discounts(np.array([1, 1, 2])) == FALLBACK
 
 
+@example(sentences=[["a"]], order=4, unseen=[])
 @settings(max_examples=60, deadline=None)
 @given(sentences=SENTENCES, order=st.integers(1, 4), unseen=st.lists(st.sampled_from("abcde"), max_size=7))
 def test_it_is_kneser_neys_and_every_context_sums_to_one(sentences, order, unseen):
@@ -37,6 +38,7 @@ def test_it_is_kneser_neys_and_every_context_sums_to_one(sentences, order, unsee
         assert following[model.vocabulary.index("</s>")] == pytest.approx(expected[-1])
 
 
+@example(sentences=[["a"]], order=4, unseen=[])
 @settings(max_examples=20, deadline=None)
 @given(sentences=SENTENCES, order=st.integers(1, 3), unseen=st.lists(st.sampled_from("abcde"), max_size=7))
 def test_an_arpa_file_says_the_same(sentences, order, unseen, tmp_path_factory):

@@ -39,6 +39,8 @@ class _Level:
     def find(self, prefixes, words, size):
         """The places of n-grams, -1 where there is none. prefixes: places at the order below, -1 for none."""
         wanted = prefixes * size + words
+        if not len(self.keys):  # no sequence is as long as this order
+            return np.full(np.shape(wanted), -1)
         places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where((prefixes >= 0) & (self.keys[places] == wanted), places, -1)
 
@@ -278,10 +280,7 @@ def _count(text, preceding, order, size):
 
 def _first_words(keys, n, size):
     """The first word of each n-gram of order n."""
-    words = keys[n - 1] % size if n == 1 else None
-    places = keys[n - 1]
+    words = keys[n - 1]
     for below in range(n - 1, 0, -1):
-        places = places // size
-        words = keys[below - 1][places] % size
-        places = keys[below - 1][places]
-    return words
+        words = keys[below - 1][words // size]
+    return words % size

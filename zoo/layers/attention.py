@@ -1,6 +1,7 @@
 """Attention."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from zoo.errors import InputError
@@ -69,7 +70,9 @@ class CausalSelfAttention(layers.Layer):
         queries = self._rotate(self._by_head(queries), query_positions)
         keys = self._rotate(self._by_head(keys), key_positions)
         scores = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2))) / size**0.5
-        shares = ops.softmax(ops.where(seen, scores, ops.cast(-1e9, scores.dtype)), axis=-1)
+        # far below each row's least, and no further: a huge constant would leave int8 no steps for the scores
+        unseen = ops.min(scores, axis=-1, keepdims=True) - 20.0
+        shares = ops.softmax(ops.where(seen, scores, unseen), axis=-1)
         mixed = ops.transpose(ops.matmul(shares, self._by_head(values)), (0, 2, 1, 3))
         mixed = ops.reshape(mixed, (-1, ops.shape(mixed)[1], size * self.heads))
         return ops.matmul(mixed, self.output_kernel)
@@ -82,8 +85,11 @@ class CausalSelfAttention(layers.Layer):
     def _rotate(self, x, positions):
         """Turns each pair (x[i], x[i + half]) by its position times 10000 ** (-i / half)."""
         half = x.shape[-1] // 2
-        speeds = 10000.0 ** (-ops.arange(half, dtype="float32") / half)
-        angles = ops.cast(positions, "float32")[:, None] * speeds
+        speeds = 10000.0 ** (-np.arange(half) / half)
+        # in two parts, each small: float32 has too few digits for the angle of a late position
+        turns, rest = np.remainder(64 * speeds, 2 * np.pi).astype("float32"), speeds.astype("float32")
+        late, early = (ops.cast(part, "float32")[:, None] for part in (positions // 64, positions % 64))
+        angles = late * turns + early * rest
         cos, sin = ops.cast(ops.cos(angles), x.dtype), ops.cast(ops.sin(angles), x.dtype)
         first, second = x[..., :half], x[..., half:]
         return ops.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1)

@@ -13,7 +13,7 @@ from zoo.registry import register
 EXAMPLE = {"vocabulary": 11, "dimensions": 6, "units": 8}
 OPTIONS = {"vocabulary": 11, "dimensions": 16, "units": 16, "depth": 2, "dropout": 0.05, "tied": True, "residual": True}
 OPTIONS = {**OPTIONS, "layer_norm": True, "locked_dropout": True, "embedding_dropout": 0.05}
-EMBEDDING = 0.05  # half the width of the uniform distribution that embeddings start from; tied ones are logits too: twice that
+EMBEDDING = 0.05  # half the width of the uniform distribution that embeddings start from; AWD-LSTM's is twice that
 
 
 def _check_sizes(**sizes):

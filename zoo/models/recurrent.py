@@ -125,7 +125,7 @@ def bidirectional_recurrent_network(
     def make(index):
         start = first + 10 * index
         forward = _layer(cell, units, start, f"forward_{index}")
-        config = {**_layer(cell, units, start + 2, f"backward_{index}").get_config(), "go_backwards": True}
+        config = {**_layer(cell, units, start + 5, f"backward_{index}").get_config(), "go_backwards": True}
         backward = type(forward).from_config(config)
         return layers.Bidirectional(forward, merge_mode, backward_layer=backward, name=f"recurrent_{index}")
 
