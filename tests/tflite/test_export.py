@@ -17,6 +17,13 @@ from tflite.streaming import to_step_model
 from zoo.errors import InputError
 from zoo.folders import new_folder
 
+# int8's largest difference, of untrained weights, where 0.1 does not hold: a ReLU from the identity adds up what it reads (outputs up
+# to 18), three normalised layers pass on each other's rounding (outputs up to 5)
+INT8 = {
+    "rnn_language_model units=16 activation=relu": 0.2,
+    "recurrent_network cell=irnn": 0.4,
+    "recurrent_network depth=3 residual=True layer_norm=True dropout=0.1": 0.2,
+}
 STREAMING = [name for name, (entry, _) in CASES.items() if entry.streams]
 
 
@@ -42,9 +49,9 @@ def test_every_streaming_model_says_the_same_as_a_file(name):
     # a constant far outside of what a tensor holds would leave int8 no steps for the rest
     tensors = schema.ModelT.InitFromPackedBuf(files["int8"], 0).subgraphs[0].tensors
     assert max(np.max(t.quantization.scale) for t in tensors if t.quantization and t.quantization.scale is not None) < 10
-    for precision, tolerance, least in (("float", 1e-4, 1.0), ("int8", max(0.1, 0.05 * np.ptp(whole)), 0.99)):
+    for precision, tolerance in (("float", 1e-4), ("int8", INT8.get(name, 0.1))):
         found = run_file(StepModel(manifest_of(step, states), files[precision]), x[0], tensor.name, size, key)
-        assert compare(found, whole, tolerance)["within"] >= least, precision
+        assert compare(found, whole, tolerance)["within"] == 1, precision
         assert not {operation.split(":")[0] for operation in operations(files[precision])} & set(REFUSED)
 
 

@@ -21,6 +21,12 @@ CASES = {
     _label(entry, arguments): (entry, arguments) for entry in zoo.list_models() for arguments in (entry.example, *entry.variants)
 }
 NAMES = list(CASES)
+# learning rate, epochs and clipping of those that learn a batch by heart more slowly: a ReLU from the identity, whose gradients
+# explode unless they are clipped, and weights that are dropped
+SLOWER = {
+    "rnn_language_model units=16 activation=relu": (0.02, 180, 1.0),
+    "awd_lstm_language_model": (0.03, 180, None),
+}
 
 
 def example(name, batch=2, time=TIME, seed=0, weights=None):
@@ -79,20 +85,21 @@ class TestEveryModel:
     def test_learns_one_batch_with_finite_gradients(self, name):
         model, x = example(name)
         (key,), scores = model.output.keys(), output(model, x)
+        random = np.random.default_rng(1)
         if x.dtype == np.int32:
-            # the token before: it takes a memory
-            y = np.concatenate([x[:, :1], x[:, :-1]], axis=1)
+            y = random.integers(1, scores.shape[-1], scores.shape[:2])
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         else:
             # every sequence all ones or all zeros: a batch that dropout and a short view can learn
             y = np.broadcast_to(np.array([0.0, 1.0])[:, None, None], scores.shape)
             loss = keras.losses.BinaryCrossentropy() if key == "score" else keras.losses.MeanSquaredError()
             x = x + np.array([-1.0, 1.0], "float32")[:, None, None]
-        model.compile(keras.optimizers.Adam(0.02 if x.dtype == np.int32 else 0.03), loss={key: loss})
-        losses = model.fit(x, {key: y}, epochs=100, batch_size=2, verbose=0).history["loss"]
-        if x.dtype == np.int32:  # without dropout; a normalisation over two sequences says nothing when it is off
-            losses[-1] = model.evaluate(x, {key: y}, verbose=0)
-        assert np.isfinite(losses).all() and losses[-1] < 0.35 * losses[0]
+        rate, epochs, clip = SLOWER.get(name, (0.03, 60, None))
+        model.compile(keras.optimizers.Adam(rate, clipnorm=clip), loss={key: loss})
+        losses = model.fit(x, {key: y}, epochs=epochs, batch_size=2, verbose=0).history["loss"]
+        # tokens by heart: dropout, where a variant has it, is noise that the last loss would show
+        learnt = model.evaluate(x, {key: y}, verbose=0) if "dropout" in name else losses[-1]
+        assert np.isfinite(losses).all() and learnt < 0.3 * losses[0]
 
     def test_runs_in_mixed_precision(self, name):
         before = keras.config.dtype_policy()
