@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from apps.run_folder import replacing, write_json, write_table
 from zoo.errors import InputError
-from zoo.truncated_bptt import stateful_layers
+from zoo.truncated_bptt import carried_states
 
 KEPT = 2
 
@@ -108,8 +108,7 @@ class _Run:
     def variables(self):
         """Every variable by its place, which is the same in the next process; names are not."""
         model = self.model
-        carried = [state for layer in stateful_layers(model) for state in keras.tree.flatten(layer.states)]
-        found = [*model.variables, *model.optimizer.variables, *model.metrics_variables, *carried]
+        found = [*model.variables, *model.optimizer.variables, *model.metrics_variables, *carried_states(model)]
         unique = list({id(v): v for v in found}.values())
         return {f"{index:04d}": v for index, v in enumerate(unique)}
 

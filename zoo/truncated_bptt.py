@@ -47,6 +47,11 @@ def stateful_layers(model):
     return [layer for layer in model._flatten_layers() if getattr(layer, "stateful", False) and hasattr(layer, "reset_state")]
 
 
+def carried_states(model):
+    """The variables in which those layers keep their states."""
+    return [state for layer in stateful_layers(model) for state in keras.tree.flatten(layer.states)]
+
+
 def reset(model):
     """Sets the states of every stateful layer to zeros."""
     for layer in stateful_layers(model):
@@ -73,8 +78,7 @@ class CarriedState(keras.callbacks.Callback):
         self.seen += 1
 
     def on_test_begin(self, logs=None):
-        states = [state for layer in stateful_layers(self.model) for state in keras.tree.flatten(layer.states)]
-        self._kept = [(state, np.array(state)) for state in states]
+        self._kept = [(state, np.array(state)) for state in carried_states(self.model)]
         reset(self.model)
 
     def on_test_end(self, logs=None):

@@ -164,9 +164,10 @@ def inputs_and_targets(tokens):
 def window_batches(tokens, config, first_step):
     """Batches (inputs, targets) of running text from a step on, for ever, each row going on where it was in the batch before."""
     x, y = windows(tokens, batch_size=config.batch_size, length=config.window)
-    batches, step = len(x) // config.batch_size, first_step
+    step = first_step
     while True:
-        rows = slice(step % batches * config.batch_size, (step % batches + 1) * config.batch_size)
+        start = step % batches_a_pass(tokens, config) * config.batch_size
+        rows = slice(start, start + config.batch_size)
         yield x[rows], {"logits": y[rows]}
         step += 1
 

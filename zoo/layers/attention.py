@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from zoo.errors import InputError
+from zoo.errors import InputError, check_sizes
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -20,9 +20,7 @@ class CausalSelfAttention(layers.Layer):
 
     def __init__(self, heads, window, seed=None, **kwargs):
         super().__init__(**kwargs)
-        for name, size in (("heads", heads), ("window", window)):
-            if not isinstance(size, int) or size < 1:
-                raise InputError(f"`{name}` is {size!r}; expected an integer of at least 1.")
+        check_sizes(heads=heads, window=window)
         self.heads, self.window, self.seed = heads, window, seed
         self.supports_masking = True
 

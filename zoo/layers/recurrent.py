@@ -8,7 +8,7 @@ tests/zoo/test_recurrent.py proves each of them, and these, equal to the notes' 
 import keras
 from keras import layers, ops
 
-from zoo.errors import InputError
+from zoo.errors import check_sizes
 
 
 class _GatedCell(layers.Layer):
@@ -23,8 +23,7 @@ class _GatedCell(layers.Layer):
         self, units, kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros", **kwargs
     ):
         super().__init__(**kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise InputError(f"`units` is {units!r}; expected an integer of at least 1.")
+        check_sizes(units=units)
         self.units = self.state_size = self.output_size = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
@@ -155,9 +154,7 @@ class JordanCell(layers.Layer):
 
     def __init__(self, units, outputs, activation="tanh", seed=None, **kwargs):
         super().__init__(**kwargs)
-        for name, size in (("units", units), ("outputs", outputs)):
-            if not isinstance(size, int) or size < 1:
-                raise InputError(f"`{name}` is {size!r}; expected an integer of at least 1.")
+        check_sizes(units=units, outputs=outputs)
         self.units, self.outputs, self.seed = units, outputs, seed
         self.state_size = self.output_size = outputs
         self.activation = keras.activations.get(activation)

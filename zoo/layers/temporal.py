@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.errors import InputError
+from zoo.errors import InputError, check_sizes
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -92,8 +92,7 @@ class FrameStack(keras.layers.Layer):
 
     def __init__(self, count, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(count, int) or count < 1:
-            raise InputError(f"`count` is {count!r}; expected an integer of at least 1.")
+        check_sizes(count=count)
         self.count, self.supports_masking = count, True
 
     def call(self, inputs):

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 from keras.initializers import GlorotUniform, Identity, Orthogonal, RandomUniform
 
-from zoo.errors import InputError
+from zoo.errors import InputError, check_sizes
 from zoo.layers.attention import CausalSelfAttention
 from zoo.layers.regularisation import TiedEmbedding, WeightDropLSTMCell, WeightDropRNN
 from zoo.layers.temporal import FrameStack
@@ -16,11 +16,9 @@ OPTIONS = {**OPTIONS, "layer_norm": True, "locked_dropout": True, "embedding_dro
 EMBEDDING = 0.05  # half the width of the uniform distribution that embeddings start from; AWD-LSTM's is twice that
 
 
-def _check_sizes(**sizes):
-    for argument, size in sizes.items():
-        least = 2 if argument == "vocabulary" else 1
-        if not isinstance(size, int) or size < least:
-            raise InputError(f"`{argument}` is {size!r}; expected an integer of at least {least}.")
+def _check(vocabulary, **sizes):
+    check_sizes(least=2, vocabulary=vocabulary)
+    check_sizes(**sizes)
 
 
 def _tokens(batch_size):
@@ -40,7 +38,7 @@ def _logits(x, embedding, tied, vocabulary, seed):
 def _recurrent(name, layer, vocabulary, dimensions, units, depth, dropout, seed, options, **own):
     """Embedding, `depth` recurrent layers, logits. options: see gru_language_model. own: further arguments of the layers."""
     tied, residual, layer_norm, locked_dropout, embedding_dropout, mask_padding, stateful_batch = options
-    _check_sizes(vocabulary=vocabulary, dimensions=dimensions, units=units, depth=depth)
+    _check(vocabulary, dimensions=dimensions, units=units, depth=depth)
     first = 1000 * seed
     tokens = _tokens(stateful_batch)
     initializer = RandomUniform(-EMBEDDING, EMBEDDING, seed=first)
@@ -53,8 +51,7 @@ def _recurrent(name, layer, vocabulary, dimensions, units, depth, dropout, seed,
     drop = layers.SpatialDropout1D if locked_dropout else layers.Dropout
     for index in range(1, depth + 1):
         start = first + 10 * index
-        recurrent = own.get("recurrent_initializer") or Orthogonal(seed=start + 1)
-        arguments = {"kernel_initializer": GlorotUniform(start), **own, "recurrent_initializer": recurrent}
+        arguments = {"kernel_initializer": GlorotUniform(start), "recurrent_initializer": Orthogonal(seed=start + 1), **own}
         y = layer(units, return_sequences=True, stateful=bool(stateful_batch), name=f"recurrent_{index}", **arguments)(x)
         y = drop(dropout, seed=start + 2, name=f"dropout_{index}")(y)
         x = layers.Add(name=f"residual_{index}")([x, y]) if residual and x.shape[-1] == units else y
@@ -198,7 +195,7 @@ def awd_lstm_language_model(
     dropout: of the embeddings and between layers. weight_drop: of recurrent weights. Averaged weights are an optimizer's matter:
     `use_ema=True` of any in Keras. mask_padding, stateful_batch: as gru_language_model's.
     """
-    _check_sizes(vocabulary=vocabulary, dimensions=dimensions, units=units, depth=depth)
+    _check(vocabulary, dimensions=dimensions, units=units, depth=depth)
     first = 1000 * seed
     tokens = _tokens(stateful_batch)
     embedding = TiedEmbedding(
@@ -240,7 +237,7 @@ def neural_probabilistic_language_model(
     tokens: (batch, time) int32, 0 is padding. logits: (batch, time, vocabulary) float32, of the token that follows.
     direct: connections from the embeddings to the logits past the hidden layer. Before a text's start, embeddings are zeros.
     """
-    _check_sizes(vocabulary=vocabulary, dimensions=dimensions, units=units, context=context)
+    _check(vocabulary, dimensions=dimensions, units=units, context=context)
     first = 1000 * seed
     tokens = _tokens(None)
     x = layers.Embedding(
@@ -277,7 +274,7 @@ def transformer_language_model(
     tokens: (batch, time) int32, 0 is padding. logits: (batch, time, vocabulary) float32, of the token that follows.
     window: how many tokens a layer sees, itself included; it streams with the keys and values of those before.
     """
-    _check_sizes(vocabulary=vocabulary, dimensions=dimensions, depth=depth)
+    _check(vocabulary, dimensions=dimensions, depth=depth)
     first = 1000 * seed
     tokens = _tokens(None)
     embedding = TiedEmbedding(

@@ -4,7 +4,8 @@ import keras
 from keras import layers
 from keras.initializers import GlorotUniform, HeNormal
 
-from zoo.models.trigger_word import _check, _residual_block, _seeds
+from zoo.errors import check_sizes
+from zoo.models.trigger_word import _residual_block, _seeds
 from zoo.registry import register
 
 # share of the channels, blocks and their kernel, at 20, 40 and 80 ms a frame
@@ -24,7 +25,7 @@ def micro_speech_embedding(*, num_mels=40, channels=56, features=96, seed=0):
     frames: (batch, time, num_mels) float32, as `zoo.layers.audio.MelFrontEnd` gives with its defaults.
     embedding: (batch, time // 8, features) float32. It sees 2.4 s back. 29,748 weights with the defaults.
     """
-    _check(num_mels=num_mels, channels=channels, features=features)
+    check_sizes(num_mels=num_mels, channels=channels, features=features)
     new = _seeds(seed)
     frames = keras.Input((None, num_mels), name="frames")
     x = _trunk(frames, channels, new)
@@ -44,7 +45,7 @@ def micro_trigger_word(*, num_mels=40, channels=56, dropout=0.1, words=1, seed=0
 
     frames: (batch, time, num_mels) float32. score: (batch, time // 8, words) float32 in [0, 1]. 24,333 weights for one word.
     """
-    _check(num_mels=num_mels, channels=channels, words=words)
+    check_sizes(num_mels=num_mels, channels=channels, words=words)
     new = _seeds(seed)
     frames = keras.Input((None, num_mels), name="frames")
     x = _trunk(frames, channels, new)

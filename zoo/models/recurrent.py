@@ -4,7 +4,7 @@ import keras
 from keras import layers
 from keras.initializers import GlorotUniform, Identity, Orthogonal
 
-from zoo.errors import InputError
+from zoo.errors import InputError, check_sizes
 from zoo.layers.recurrent import CoupledLSTMCell, JordanCell, MinimalGatedCell, PeepholeLSTMCell, SimplifiedGRUCell
 from zoo.registry import register
 
@@ -36,12 +36,12 @@ def _layer(cell, units, seed, name):
     return layers.RNN(_OWN[cell](units, **weights), return_sequences=True, name=name)
 
 
-def _network(name, make, x, inputs, width, depth, outputs, residual, layer_norm, dropout, first):
-    """`depth` layers from make(index) and a score a frame. width: of a layer's output."""
+def _network(name, make, x, inputs, depth, outputs, residual, layer_norm, dropout, first):
+    """`depth` layers from make(index) and a score a frame."""
     for index in range(1, depth + 1):
         y = make(index)(x)
         y = layers.SpatialDropout1D(dropout, seed=first + 10 * index + 4, name=f"dropout_{index}")(y)
-        x = layers.Add(name=f"residual_{index}")([x, y]) if residual and x.shape[-1] == width else y
+        x = layers.Add(name=f"residual_{index}")([x, y]) if residual and x.shape[-1] == y.shape[-1] else y
         x = layers.LayerNormalization(name=f"norm_{index}")(x) if layer_norm else x
     scores = layers.Dense(outputs, kernel_initializer=GlorotUniform(first + 1), dtype="float32", name="outputs")(x)
     return keras.Model(inputs, {"outputs": scores}, name=name)
@@ -50,9 +50,7 @@ def _network(name, make, x, inputs, width, depth, outputs, residual, layer_norm,
 def _check(cell, **sizes):
     if cell not in CELLS:
         raise InputError(f"`cell` is {cell!r}; expected one of {', '.join(CELLS)}.")
-    for argument, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise InputError(f"`{argument}` is {size!r}; expected an integer of at least 1.")
+    check_sizes(**sizes)
 
 
 @register(
@@ -83,7 +81,7 @@ def recurrent_network(
     def make(index):
         return _layer(cell, units, first + 10 * index, f"recurrent_{index}")
 
-    return _network("recurrent_network", make, frames, frames, units, depth, outputs, residual, layer_norm, dropout, first)
+    return _network("recurrent_network", make, frames, frames, depth, outputs, residual, layer_norm, dropout, first)
 
 
 @register(
@@ -129,8 +127,5 @@ def bidirectional_recurrent_network(
         backward = type(forward).from_config(config)
         return layers.Bidirectional(forward, merge_mode, backward_layer=backward, name=f"recurrent_{index}")
 
-    width = 2 * units if merge_mode == "concat" else units
     x = layers.Masking(name="padding")(frames)
-    return _network(
-        "bidirectional_recurrent_network", make, x, frames, width, depth, outputs, residual, layer_norm, dropout, first
-    )
+    return _network("bidirectional_recurrent_network", make, x, frames, depth, outputs, residual, layer_norm, dropout, first)

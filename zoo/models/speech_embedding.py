@@ -4,8 +4,9 @@ import keras
 from keras import layers, ops
 from keras.initializers import GlorotUniform, HeNormal
 
+from zoo.errors import check_sizes
 from zoo.layers.temporal import CausalConv2D
-from zoo.models.trigger_word import _check, _seeds
+from zoo.models.trigger_word import _seeds
 from zoo.registry import register
 
 # channels, kernels (time, bands) and pooling (time, bands) of the published encoder
@@ -33,7 +34,7 @@ def speech_embedding(*, num_mels=32, width=1.0, seed=0):
     embedding: (batch, time // 8, 96 * width) float32, number k of the 76 frames up to 8 * (k + 1). 328,224 weights with the defaults.
     Zeros precede the stream, so the first nine say little. width: share of the published channels.
     """
-    _check(num_mels=num_mels)
+    check_sizes(num_mels=num_mels)
     frames = keras.Input((None, num_mels), name="frames")
     return keras.Model(frames, {"embedding": _encode(frames, width, _seeds(seed))}, name="speech_embedding")
 
@@ -64,7 +65,7 @@ def embedding_trigger_word(*, features=96, units=64, kernel_sizes=(3, 5), dropou
 
     embedding: (batch, time, features) float32, as `speech_embedding` gives. score: (batch, time, words) float32 in [0, 1].
     """
-    _check(features=features, units=units, words=words)
+    check_sizes(features=features, units=units, words=words)
     embedding = keras.Input((None, features), name="embedding")
     return keras.Model(
         embedding, {"score": _head(embedding, units, kernel_sizes, dropout, words, _seeds(seed))}, name="embedding_trigger_word"
@@ -87,7 +88,7 @@ def speech_embedding_trigger_word(
     The encoder's weights are random here; `apps.data.encoder.put` reads the published ones. 369,000 weights for one word.
     trainable_encoder=False freezes it.
     """
-    _check(num_mels=num_mels, units=units, words=words)
+    check_sizes(num_mels=num_mels, units=units, words=words)
     new = _seeds(seed)
     frames = keras.Input((None, num_mels), name="frames")
     embedding = _encode(frames, width, new)

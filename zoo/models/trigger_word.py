@@ -6,7 +6,7 @@ import keras
 from keras import layers
 from keras.initializers import GlorotUniform, HeNormal, Orthogonal
 
-from zoo.errors import InputError
+from zoo.errors import InputError, check_sizes
 from zoo.layers.temporal import CausalDepthwiseConv1D
 from zoo.registry import register
 
@@ -14,12 +14,6 @@ from zoo.registry import register
 def _seeds(seed):
     """Distinct seeds for a model's initializers and dropouts."""
     return itertools.count(1000 * seed).__next__
-
-
-def _check(**sizes):
-    for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise InputError(f"`{name}` is {size!r}; expected an integer of at least 1.")
 
 
 def _residual_block(x, kernel_size, new, name):
@@ -57,7 +51,7 @@ def course_trigger_word(
     score: (batch, (time - kernel_size) // stride + 1, words) float32 in [0, 1]; 5511 frames give 1375 scores.
     522,561 weights with reset_after=False. padding='causal' makes it stream, with ceil(time / stride) scores.
     """
-    _check(num_bands=num_bands, filters=filters, kernel_size=kernel_size, stride=stride, units=units, words=words)
+    check_sizes(num_bands=num_bands, filters=filters, kernel_size=kernel_size, stride=stride, units=units, words=words)
     if padding not in ("valid", "causal"):
         raise InputError(f"`padding` is {padding!r}; expected 'valid' (the course's) or 'causal' (streams).")
     new = _seeds(seed)
@@ -97,7 +91,7 @@ def tcn_trigger_word(*, num_mels=40, channels=64, blocks=8, kernel_size=9, strid
     frames: (batch, time, num_mels) float32. score: (batch, ceil(time / stride), words) float32 in [0, 1].
     It sees stride * blocks * (kernel_size - 1) + 5 frames back. 52,545 weights with the defaults.
     """
-    _check(num_mels=num_mels, channels=channels, blocks=blocks, kernel_size=kernel_size, stride=stride, words=words)
+    check_sizes(num_mels=num_mels, channels=channels, blocks=blocks, kernel_size=kernel_size, stride=stride, words=words)
     new = _seeds(seed)
     frames = keras.Input((None, num_mels), name="frames")
     x = layers.Conv1D(
@@ -124,7 +118,9 @@ def conv_gru_trigger_word(*, num_mels=40, channels=48, kernel_size=9, stride=4, 
 
     frames: (batch, time, num_mels) float32. score: (batch, ceil(time / stride), words) float32 in [0, 1].
     """
-    _check(num_mels=num_mels, channels=channels, kernel_size=kernel_size, stride=stride, units=units, depth=depth, words=words)
+    check_sizes(
+        num_mels=num_mels, channels=channels, kernel_size=kernel_size, stride=stride, units=units, depth=depth, words=words
+    )
     new = _seeds(seed)
     frames = keras.Input((None, num_mels), name="frames")
     x = layers.Conv1D(
