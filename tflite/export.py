@@ -14,11 +14,13 @@ from zoo.errors import InputError
 from zoo.folders import new_folder
 
 
-def convert(step, calibration=None):
+def convert(step, calibration=None, *, int8_weights=False):
     """The TFLite file of a one-step model, as bytes; only built-in operations, checked.
 
     calibration: None for float32; else an iterable of dictionaries of arrays by input name (frames and states recorded
     together over real streams), which makes the weights and activations int8, inputs and outputs still float32.
+    int8_weights: makes the weights int8 and leaves the states float32; what is multiplied with weights is rounded to int8 as it
+    comes, each time by its own range (dynamic range quantization).
     """
     signature = {t.name: tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in step.inputs}
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
@@ -31,10 +33,12 @@ def convert(step, calibration=None):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: iter(samples)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
+        elif int8_weights:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
         content = _without_names(converter.convert())
     check_operations(content)
     weights = sum(variable.numpy().size for variable in step.trainable_variables)
-    if len(content) < weights * (1 if calibration is not None else 4):
+    if len(content) < weights * (1 if calibration is not None or int8_weights else 4):
         raise RuntimeError(f"the converted file has {len(content)} bytes for {weights} weights: weights were lost.")
     return content
 

@@ -1,11 +1,16 @@
 """Text files, read once and strictly."""
 
 import csv
+import fnmatch
+import io
 from pathlib import Path
 
 from apps.data.audio import Archive
 from apps.data.sources import fetch
 from zoo.errors import InputError
+
+CHUNK = 1 << 20  # characters
+CONVERT = "convert it, for example with `iconv -t utf8`."
 
 
 def read_lines(path):
@@ -21,17 +26,37 @@ def read_set_lines(name, member):
     return _lines(*_set_content(name, member))
 
 
-def read_text(path):
-    """The whole of a UTF-8 text file, its line ends as \\n."""
+def text_chunks(path):
+    """Yields a UTF-8 text file's text piece by piece, whole lines where they are not endless, its line ends as \\n."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a text file.")
-    return _text(path.read_bytes(), path)
+    with open(path, "rb") as file:
+        yield from _chunks(file, path)
 
 
-def read_set_text(name, member):
-    """The whole of a file in a text data set."""
-    return _text(*_set_content(name, member))
+def read_set_texts(name, pattern):
+    """[(file name, its text chunk by chunk)] of the files in a text data set that match a pattern."""
+    path, form = fetch(name)
+    if form.layout == "text":
+        return [(path.name, text_chunks(path))]
+    archive = Archive(path)
+
+    def chunks(member):
+        yield from _chunks(archive.open(member), f"{path}: {member}")
+
+    return [(Path(member).name, chunks(member)) for member in archive.members if fnmatch.fnmatch(member, pattern)]
+
+
+def _chunks(file, name):
+    """The text of an open binary file."""
+    text = io.TextIOWrapper(file, "utf-8-sig", newline=None)
+    try:
+        while chunk := text.read(CHUNK) + text.readline(CHUNK):
+            _check_text(chunk, name)
+            yield chunk
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text (near byte {file.tell()}); {CONVERT}") from None
 
 
 def _set_content(name, member):
@@ -60,9 +85,11 @@ def _text(content, path):
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text (byte {error.start}); convert it, for example with `iconv -t utf8`."
-        ) from None
-    if "\0" in text:
-        raise InputError(f"{path} holds zero bytes, as binary files do; expected UTF-8 text.")
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start}); {CONVERT}") from None
+    _check_text(text, path)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_text(text, name):
+    if "\0" in text:
+        raise InputError(f"{name} holds zero bytes, as binary files do; expected UTF-8 text.")

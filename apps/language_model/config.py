@@ -7,21 +7,30 @@ from typing import Annotated, Literal
 from apps.config import Bounds, TrainingConfig, check_bounds
 from apps.task import Choice, Range, Task, Verb
 
+RECURRENT = ("rnn_language_model", "gru_language_model", "lstm_language_model", "awd_lstm_language_model")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(TrainingConfig):
-    """Trains a character language model on lines of text, or on running text."""
+    """Trains a language model on lines of text, or on running text."""
 
     text: Path | None = None
-    """UTF-8 text file; none: the bundled names"""
+    """UTF-8 text file, or for running text a folder of *.txt; none: the bundled names"""
     layout: Literal["lines", "running"] = "lines"
     """of --text: one item a line, each a text by itself, or running text, whose last tenth tests"""
-    dataset: Literal["bundled", "names", "shakespeare"] = "bundled"
-    """names that come with the project, the larger public list of names, or tiny Shakespeare, which is running text"""
+    dataset: Literal["bundled", "names", "shakespeare", "books"] = "bundled"
+    """names that come with the project, the larger public list of names, or tiny Shakespeare or 24 books, which are running text"""
+    tokens: Literal["characters", "words", "subwords"] = "characters"
+    """what a token of running text is"""
+    vocabulary_size: Annotated[int, Bounds(10, 1_000_000)] = 20_000
+    """words or subwords that are known; others are counted as the unknown token"""
+    lower: bool = False
+    """read the text in lower case"""
     model: Literal[
         "rnn_language_model",
         "gru_language_model",
         "lstm_language_model",
+        "awd_lstm_language_model",
         "neural_probabilistic_language_model",
         "transformer_language_model",
     ] = "gru_language_model"
@@ -44,6 +53,8 @@ class Config(TrainingConfig):
     """drop the same units at every step of a text (recurrent models)"""
     embedding_dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.0
     """share of the vocabulary dropped in a training step (recurrent models)"""
+    weight_drop: Annotated[float, Bounds(0.0, 0.95)] = 0.5
+    """share of an AWD-LSTM's recurrent weights dropped in a training step"""
     context: Annotated[int, Bounds(1, 4096)] = 8
     """tokens that the neural probabilistic model sees; the Transformer's layers see as many as --window"""
     heads: Annotated[int, Bounds(1, 64)] = 4
@@ -51,8 +62,9 @@ class Config(TrainingConfig):
     max_length: Annotated[int, Bounds(2, 10_000)] = 64
     """longer lines are refused"""
     window: Annotated[int, Bounds(2, 10_000)] = 64
-    """characters of running text in a row of a batch; recurrent states are carried on to the next, gradients are not; and how many the
-    Transformer's layers see"""
+    """tokens of running text in a row of a batch; and how many the Transformer's layers see"""
+    carry: bool = True
+    """carry recurrent states on to the next window of running text (gradients never are); without, each begins from nothing"""
     clip: Literal["none", "value", "norm", "global_norm"] = "norm"
     """clip each number of the gradients, each weight array's norm, or the norm of all together"""
     clip_at: Annotated[float, Bounds(1e-6, 1e6)] = 1.0
@@ -74,17 +86,17 @@ class Config(TrainingConfig):
     @property
     def running(self):
         """Whether the text is one long text rather than lines."""
-        return self.layout == "running" if self.text is not None else self.dataset == "shakespeare"
+        return self.layout == "running" if self.text is not None else self.dataset in ("shakespeare", "books")
 
     @property
     def recurrent(self):
         """Whether the model is one of the recurrent ones."""
-        return self.model in ("rnn_language_model", "gru_language_model", "lstm_language_model")
+        return self.model in RECURRENT
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Writes texts with a trained model, character by character as they are made."""
+    """Writes texts with a trained model, token by token as they are made."""
 
     run: Path
     """run folder"""
@@ -93,13 +105,27 @@ class Sample:
     temperature: float = 1.0
     """below 1: likelier texts; above: stranger ones"""
     top_k: int = 0
-    """draw from the k likeliest characters only; 0: all"""
+    """draw from the k likeliest tokens only; 0: all, 1: the likeliest always"""
     top_p: float = 1.0
-    """draw from the fewest characters that hold this probability"""
+    """draw from the fewest tokens that hold this probability"""
+    typical_p: float = 1.0
+    """draw from the tokens whose surprise is nearest to the expected one, the fewest that hold this probability"""
+    contrastive: float = 0.0
+    """above 0: no draw; the best of --top-k by probability less this share of its likeness to what was written"""
+    repetition_penalty: float = 1.0
+    """above 1: tokens that were written before become less likely"""
+    no_repeat: int = 0
+    """no sequence of so many tokens comes twice; 0: any may"""
+    banned: tuple[str, ...] = ()
+    """tokens that never come"""
+    required: tuple[str, ...] = ()
+    """tokens without which a text does not end"""
+    stop: tuple[str, ...] = ()
+    """text before which to end"""
     prefix: str = ""
     """how every text begins"""
     length: Annotated[int, Bounds(1, 1_000_000)] = 500
-    """characters of running text, the prefix included; lines end by themselves"""
+    """tokens of running text, the prefix included; lines end by themselves"""
     seed: Annotated[int, Bounds(0, 2**31 - 1)] = 0
     """text i of a seed is always the same"""
     precision: Literal["float", "int8"] = "float"
@@ -110,15 +136,40 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True)
+class Complete:
+    """Offers the likeliest continuations of a text, by beam search; without --prefix it asks for texts until an empty line."""
+
+    run: Path
+    """run folder"""
+    prefix: str | None = None
+    """the text to continue; none: ask"""
+    count: Annotated[int, Bounds(1, 100)] = 5
+    """how many continuations"""
+    width: Annotated[int, Bounds(1, 1000)] = 8
+    """texts that the search keeps at each step"""
+    length: Annotated[int, Bounds(1, 1000)] = 12
+    """tokens of a continuation at most"""
+    whole: bool = False
+    """go on to the full length; else a continuation ends with its word or line"""
+    length_penalty: Annotated[float, Bounds(0.0, 10.0)] = 0.0
+    """order by log probability / tokens ** this; 0: by probability alone"""
+    precision: Literal["float", "int8"] = "float"
+    """the model file to run"""
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Score:
-    """Prints how likely a trained model finds each line of a file, and which characters surprised it most."""
+    """Prints how likely a trained model finds each line of a file, and which tokens surprised it most."""
 
     run: Path
     """run folder"""
     text: Path
     """UTF-8 text file"""
     surprises: Annotated[int, Bounds(0, 100)] = 3
-    """so many of a line's least expected characters are shown, in brackets"""
+    """so many of a line's least expected tokens are shown, in brackets"""
     precision: Literal["float", "int8"] = "float"
     """the model file to run"""
 
@@ -153,10 +204,15 @@ SEARCH = {
 
 TASK = Task(
     name="language-model",
-    summary="learn what text looks like, character by character, and write more of it",
+    summary="learn what text looks like, by characters, subwords or words, and write more of it",
     config=Config,
     search=SEARCH,
     objective=("val_loss", "min"),
     package="apps.language_model",
-    verbs=(Verb("sample", Sample, "sample"), Verb("score", Score, "score"), Verb("gradients", Gradients, "gradients")),
+    verbs=(
+        Verb("sample", Sample, "sample"),
+        Verb("complete", Complete, "complete"),
+        Verb("score", Score, "score"),
+        Verb("gradients", Gradients, "gradients"),
+    ),
 )

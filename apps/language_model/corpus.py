@@ -1,39 +1,52 @@
-"""Text as token sequences: vocabulary, splits, batches; lines by themselves, or running text."""
+"""Text as token sequences: vocabulary, splits, batches; lines by themselves, or running text of any length."""
 
 import dataclasses
 import hashlib
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from apps.data.text import read_lines, read_set_lines, read_set_text, read_text
+from apps.data.text import read_lines, read_set_lines, read_set_texts, text_chunks
+from apps.language_model.subwords import learn_subwords
 from tflite.runtime.randomness import Stream
+from tflite.runtime.text import BOUNDARY, NEWLINE, UNKNOWN_NAME, Tokenizer, pretokens
 from zoo.errors import InputError
-from zoo.truncated_bptt import windows
 
 BUNDLED = Path(__file__).with_name("names.txt")
-PADDING, BOUNDARY, NEWLINE = "<padding>", "<boundary>", "\n"
+PADDING, END = "<padding>", "<boundary>"
 LEAST = 30
+LONGEST_LIST = 200_000_000  # bytes: lines are compared with each other, in memory
 # of running text, in its order: the first part trains, the last tests
 SHARES = (0.88, 0.02, 0.10)
+VALIDATED, TESTED = 100_000, 500_000  # tokens of running text at most
+CHUNK = 1 << 20  # tokens that are handled at once
+BOOKS = {
+    "test": ("arthur-conan-doyle_the-adventures-of-sherlock-holmes.txt", "bram-stoker_dracula.txt"),
+    "val": ("jane-austen_emma.txt",),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    """vocabulary: the token at each index. parts: distinct lines by split ('train', 'val', 'test'). duplicates: lines dropped."""
+    """tokenizer: of characters. parts: distinct lines by split ('train', 'val', 'test'). duplicates: lines dropped."""
 
-    vocabulary: tuple
+    tokenizer: Tokenizer
     parts: dict
     duplicates: int
     source: str
     ends = True
 
+    @property
+    def vocabulary(self):
+        """The token at each index."""
+        return self.tokenizer.vocabulary
+
     def tokens(self, lines, length):
         """(lines, length) int32: boundary, characters, boundary, padding."""
-        index = {character: i for i, character in enumerate(self.vocabulary)}
         found = np.zeros((len(lines), length), np.int32)
         for row, line in enumerate(lines):
-            found[row, : len(line) + 2] = [1, *(index[character] for character in line), 1]
+            found[row, : len(line) + 2] = [BOUNDARY, *self.tokenizer.encode(line), BOUNDARY]
         return found
 
     def sequences(self, split):
@@ -54,52 +67,87 @@ class Lines:
 
 @dataclasses.dataclass(frozen=True)
 class Running:
-    """Running text, character by character; token 1 is the end of a line, with which every text begins."""
+    """Running text; token 1 is the end of a line, with which every text begins.
 
-    vocabulary: tuple
-    parts: dict
+    text: (count,) int32, on disk, a line's end before the first token. bounds: by split where its tokens begin and end.
+    documents: their names by split; none where one text is cut.
+    """
+
+    tokenizer: Tokenizer
+    text: np.ndarray
+    bounds: dict
+    documents: dict
     source: str
     ends = False
 
-    def tokens(self, split):
-        """(count,) int32: a line's end, then the characters of a split."""
-        index = {character: i for i, character in enumerate(self.vocabulary)}
-        return np.array([1, *(index[character] for character in self.parts[split])], np.int32)
+    @property
+    def vocabulary(self):
+        """The token at each index."""
+        return self.tokenizer.vocabulary
 
-    def sequences(self, split, length=1000):
-        """A split in pieces of `length` characters, each with the one before it: arrays of tokens."""
-        tokens = self.tokens(split)
+    def tokens(self, split, most=None):
+        """(count + 1,) int32: the token before a split, then its tokens, at most so many."""
+        first, last = self.bounds[split]
+        return self.text[first - 1 : last if most is None else min(last, first + most)]
+
+    def sequences(self, split, length=1000, most=None):
+        """A split in pieces of `length` tokens, each with the one before it: arrays of tokens."""
+        tokens = self.tokens(split, most)
         return [tokens[start : start + length + 1] for start in range(0, len(tokens) - 1, length)]
+
+    @property
+    def unknown(self):
+        """The share of each split's tokens that the vocabulary lacks: {split: float}; empty for characters."""
+        if self.tokenizer.unknown is None:
+            return {}
+        return {split: _share(self.tokens(split)[1:], self.tokenizer.unknown) for split in self.bounds}
 
     @property
     def summary(self):
         """What a report says of it."""
-        count = {split: f"{len(text):,}" for split, text in self.parts.items()}
-        return (
-            f"{self.source}: the first {count['train']} characters train, the next {count['val']} validate, the last {count['test']} test; "
-            f"{len(self.vocabulary)} tokens, padding among them."
+        count = {split: f"{last - first:,}" for split, (first, last) in self.bounds.items()}
+        kind = self.tokenizer.kind
+        if self.documents:
+            named = {split: f" ({', '.join(names)})" if len(names) < 5 else "" for split, names in self.documents.items()}
+            cut = ", ".join(
+                f"{count[split]} {kind} of {len(names)} document{'s' * (len(names) > 1)}{named[split]} to {what}"
+                for (split, names), what in zip(self.documents.items(), ("train", "validate", "test"))
+            )
+        else:
+            cut = f"the first {count['train']} {kind} train, the next {count['val']} validate, the last {count['test']} test"
+        unknown = ", ".join(f"{100 * share:.1f}% of {split}" for split, share in self.unknown.items())
+        return f"{self.source}: {cut}; {len(self.vocabulary)} tokens, padding among them" + (
+            f"; unknown: {unknown}." if unknown else "."
         )
+
+
+def _share(tokens, token):
+    return sum(int((part == token).sum()) for part in np.array_split(tokens, len(tokens) // CHUNK + 1)) / max(1, len(tokens))
 
 
 def read_corpus(config):
     """The corpus of a configuration.
 
     Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test. Running text: the first 88% train, then
-    2% val, the last 10% test, the customary cut.
+    2% val, the last 10% test, the customary cut; of a folder, whole files by a hash of their names, a tenth each to val and test.
+    Books: as their README splits them.
     """
     if config.text is not None and config.dataset != "bundled":
         raise InputError(f"`text` and `dataset` {config.dataset!r} are both given; expected one of them.")
     if config.layout == "running" and config.text is None:
         raise InputError(
-            "`layout` is 'running' without a text of yours; give --text FILE, or --dataset shakespeare, without --layout."
+            "`layout` is 'running' without a text of yours; give --text FILE, or --dataset shakespeare or books, without --layout."
         )
     if config.running:
-        if config.text is not None:
-            text, source = read_text(config.text), str(config.text)
-        else:
-            text, source = read_set_text("tinyshakespeare", "tinyshakespeare/input.txt"), "tiny Shakespeare (public domain)"
-        return _running(text, source, config)
+        return _running(*_documents(config), config)
+    if config.tokens != "characters":
+        raise InputError(f"`tokens` is {config.tokens!r} for a list of lines; expected 'characters'. Give --layout running.")
     if config.text is not None:
+        if config.text.is_file() and config.text.stat().st_size > LONGEST_LIST:
+            raise InputError(
+                f"{config.text} has {config.text.stat().st_size:,} bytes; expected at most {LONGEST_LIST:,} for a list of lines. "
+                "Give --layout running, which reads a text of any length."
+            )
         lines, source = read_lines(config.text), str(config.text)
     elif config.dataset == "names":
         lines, source = read_set_lines("names", "names/names.txt"), "names (32,033 names, MIT)"
@@ -109,6 +157,7 @@ def read_corpus(config):
 
 
 def _lines(lines, source, config):
+    lines = [line.lower() for line in lines] if config.lower else lines
     longest = max(lines, key=len)
     if len(longest) > config.max_length:
         raise InputError(
@@ -124,20 +173,106 @@ def _lines(lines, source, config):
         split["test" if place == 0 else "val" if place == 1 else "train"].append(line)
     if not split["val"] or not split["test"]:
         raise InputError(f"the text's {len(distinct)} lines leave none to validate or test with; give more.")
-    vocabulary = (PADDING, BOUNDARY, *sorted(set("".join(distinct))))
-    return Lines(vocabulary, split, len(lines) - len(distinct), source)
+    tokenizer = Tokenizer((PADDING, END, *sorted(set("".join(distinct)))), lower=config.lower)
+    return Lines(tokenizer, split, len(lines) - len(distinct), source)
 
 
-def _running(text, source, config):
-    first, second = (int(len(text) * share) for share in (SHARES[0], SHARES[0] + SHARES[1]))
-    parts = {"train": text[:first], "val": text[first:second], "test": text[second:]}
-    least = config.batch_size * config.window + 1
-    if len(parts["val"]) < least:
+def _documents(config):
+    """({split: [(name, chunks of text)]}, source); a single text, which is to be cut, has the split None."""
+    if config.text is None and config.dataset == "shakespeare":
+        ((_, chunks),) = read_set_texts("tinyshakespeare", "tinyshakespeare/input.txt")
+        return {None: [("", chunks)]}, "tiny Shakespeare (public domain)"
+    if config.text is None:
+        books = sorted(read_set_texts("books", "books/*.txt"))
+        split = {"train": [], **{part: [] for part in ("val", "test")}}
+        for name, chunks in books:
+            part = next((part for part, names in BOOKS.items() if name in names), "train")
+            split[part].append((name, chunks))
+        return split, "24 English books (Standard Ebooks, CC0)"
+    if config.text.is_file():
+        return {None: [("", text_chunks(config.text))]}, str(config.text)
+    if not config.text.is_dir():
+        raise InputError(f"{config.text} does not exist; expected a text file or a folder of them.")
+    files = [file for file in sorted(config.text.rglob("*.txt")) if file.is_file()]
+    if len(files) < 3:
         raise InputError(
-            f"the text has {len(text)} characters; expected at least {round(least / SHARES[1])}, so that 2% of it are a validation batch "
-            f"of {config.batch_size} rows of {config.window}. Give more text, or a smaller --batch-size or --window."
+            f"{config.text} has {len(files)} text files (*.txt); expected at least 3, to train, validate and test with."
         )
-    return Running((PADDING, NEWLINE, *sorted(set(text) - {NEWLINE})), parts, source)
+    names = {file: str(file.relative_to(config.text)) for file in files}
+    files.sort(key=lambda file: hashlib.sha256(f"{config.seed}:{names[file]}".encode()).digest())
+    tenth = max(1, len(files) // 10)
+    parts = {"train": files[2 * tenth :], "val": files[tenth : 2 * tenth], "test": files[:tenth]}
+    return {part: [(names[file], text_chunks(file)) for file in found] for part, found in parts.items()}, str(config.text)
+
+
+def _running(split, source, config):
+    """Reads the documents once, into files that are gone when the program ends, so that memory does not grow with the text."""
+    words, file, ends = {NEWLINE: 0}, tempfile.TemporaryFile(), []
+    for documents in split.values():
+        for _, chunks in documents:
+            for text in chunks:
+                found = pretokens(text, config.tokens, config.lower)
+                np.array([words.setdefault(word, len(words)) for word in found], np.int32).tofile(file)
+        ends.append(file.tell() // 4)
+    count = file.tell() // 4
+    least = config.batch_size * config.window + 1
+    if None in split:
+        first, second = (int(count * share) for share in (SHARES[0], SHARES[0] + SHARES[1]))
+        ends, short = [first, second, count], f"expected at least {round(least / SHARES[1])}, so that 2% of it are"
+    else:
+        short = f"expected at least {least} in the documents to validate with, for"
+    if ends[1] - ends[0] < least:
+        shown = (
+            f"the text has {count} {config.tokens}"
+            if None in split
+            else f"{source} has {ends[1] - ends[0]} {config.tokens} there"
+        )
+        raise InputError(
+            f"{shown}; {short} a validation batch of {config.batch_size} rows of {config.window}. "
+            "Give more text, or a smaller --batch-size or --window."
+        )
+    read = np.memmap(file, np.int32, "r")
+    tokenizer, table = _vocabulary(list(words), read[: ends[0]], config)
+    file = tempfile.TemporaryFile()
+    np.array([BOUNDARY], np.int32).tofile(file)
+    bounds, first = [], 0
+    for last in ends:
+        begins = file.tell() // 4
+        for start in range(first, last, CHUNK):
+            _expand(read[start : min(start + CHUNK, last)], *table).tofile(file)
+        bounds.append((begins, file.tell() // 4))
+        first = last
+    file.flush()
+    documents = {} if None in split else {part: [name for name, _ in found] for part, found in split.items()}
+    return Running(tokenizer, np.memmap(file, np.int32, "r"), dict(zip(("train", "val", "test"), bounds)), documents, source)
+
+
+def _vocabulary(words, training, config):
+    """A tokenizer, and the tokens of every word as (all of them in one array, where each begins, how many it has)."""
+    if config.tokens == "characters":
+        tokenizer = Tokenizer((PADDING, NEWLINE, *sorted(set(words) - {NEWLINE})), lower=config.lower)
+    else:
+        counts = sum(np.bincount(training[i : i + CHUNK], minlength=len(words)) for i in range(0, len(training), CHUNK))
+        counts[0] = 0  # the end of a line has its place
+        if config.tokens == "words":
+            likeliest = np.lexsort((words, -counts))[: config.vocabulary_size]
+            tokens = [words[i] for i in likeliest if counts[i]]
+        else:
+            tokens = learn_subwords({words[i]: int(counts[i]) for i in np.flatnonzero(counts)}, config.vocabulary_size)
+        tokenizer = Tokenizer((PADDING, NEWLINE, UNKNOWN_NAME, *tokens), config.tokens, config.lower)
+    if config.tokens == "subwords":
+        found = [tokenizer.pieces(word) for word in words]
+    else:
+        found = [[tokenizer.index.get(word, tokenizer.unknown)] for word in words]
+    lengths = np.array([len(tokens) for tokens in found])
+    return tokenizer, (np.concatenate(found).astype(np.int32), np.cumsum(lengths) - lengths, lengths)
+
+
+def _expand(words, tokens, starts, lengths):
+    """The tokens of words, one after another."""
+    many = lengths[words]
+    within = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+    return tokens[np.repeat(starts[words], many) + within]
 
 
 def line_batches(tokens, config, first_step):
@@ -162,16 +297,23 @@ def inputs_and_targets(tokens):
 
 
 def window_batches(tokens, config, first_step):
-    """Batches (inputs, targets) of running text from a step on, for ever, each row going on where it was in the batch before."""
-    x, y = windows(tokens, batch_size=config.batch_size, length=config.window)
-    step = first_step
+    """Batches (inputs, targets) of running text from a step on, for ever, as `zoo.truncated_bptt.windows` cuts it.
+
+    Each row goes on where it was in the batch before. Where no state is carried every pass begins at another place.
+    """
+    step, passes = first_step, batches_a_pass(tokens, config)
+    streams = (len(tokens) - 1) // config.batch_size
+    rows = np.arange(config.batch_size) * streams
     while True:
-        start = step % batches_a_pass(tokens, config) * config.batch_size
-        rows = slice(start, start + config.batch_size)
-        yield x[rows], {"logits": y[rows]}
+        start = step % passes * config.window
+        if not config.carry:
+            start += Stream(config.seed + 1, step // passes).integer(streams - passes * config.window + 1)
+        block = np.stack([tokens[row + start : row + start + config.window + 1] for row in rows])
+        yield block[:, :-1], {"logits": block[:, 1:]}
         step += 1
 
 
 def batches_a_pass(tokens, config):
     """How many batches `window_batches` makes of the tokens before it begins again."""
-    return (len(tokens) - 1) // config.batch_size // config.window
+    # where no state is carried, a window is left free for the pass to begin in
+    return max(1, (len(tokens) - 1) // config.batch_size // config.window - (not config.carry))

@@ -1,7 +1,9 @@
 """The language model task's functions: data, model, export, evaluation, report, sample."""
 
+import dataclasses
 import itertools
 import json
+import math
 import sys
 
 import keras
@@ -13,7 +15,15 @@ import zoo
 from apps.data.text import read_lines
 from apps.fit import WarmupCosine
 from apps.language_model.config import TASK
-from apps.language_model.corpus import NEWLINE, batches_a_pass, inputs_and_targets, line_batches, read_corpus, window_batches
+from apps.language_model.corpus import (
+    TESTED,
+    VALIDATED,
+    batches_a_pass,
+    inputs_and_targets,
+    line_batches,
+    read_corpus,
+    window_batches,
+)
 from apps.language_model.generation import TextSampler
 from apps.language_model.gradients import WHAT, gradient_norms
 from apps.report import COLOURS, Section, figure, history_figure, svg, write_report
@@ -23,7 +33,9 @@ from apps.train import open_run
 from tflite.export import convert, write_device_folder
 from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Generator
-from tflite.runtime.sampling import check_sampling
+from tflite.runtime.errors import InputError as RuntimeInputError
+from tflite.runtime.sampling import Sampling
+from tflite.runtime.text import BOUNDARY, NEWLINE, pretokens
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
@@ -32,7 +44,11 @@ from zoo.metrics.language import Perplexity
 from zoo.truncated_bptt import CarriedState, windows
 
 SAMPLES, SAMPLED = 200, 500  # texts of lines; characters of a sampled running text
-ORDERS = {"lines": (2, 3, 5), "running": (3, 5, 7)}
+ORDERS = {"lines": (2, 3, 5), "running": (3, 5, 7), "words": (3, 5)}
+COUNTED, WEIGHED = (
+    10_000_000,
+    20_000,
+)  # tokens at most: that n-grams are counted in; that choose how much a model weighs in a mixture
 SPLITS = ("train", "val", "test")
 
 
@@ -41,9 +57,9 @@ def data(config):
     corpus = read_corpus(config)
     summary = {"source": corpus.source, "split": corpus.summary}
     if config.running:
-        train, validation = corpus.tokens("train"), corpus.tokens("val")
+        train, validation = corpus.tokens("train"), corpus.tokens("val", VALIDATED)
         x, y = windows(validation, batch_size=config.batch_size, length=config.window)
-        callbacks = (CarriedState(batches_a_pass(train, config)),)
+        callbacks = (CarriedState(batches_a_pass(train, config)),) if config.carry else ()
         looked_at = tf.data.Dataset.from_tensor_slices((x, {"logits": y})).batch(config.batch_size)
         return Data(lambda step: window_batches(train, config, step), looked_at, corpus, summary, callbacks=callbacks)
     length = max(len(line) for lines in corpus.parts.values() for line in lines) + 2
@@ -65,6 +81,9 @@ def builder_arguments(config, data):
         return {**shared, "units": config.units, "context": config.context}
     if config.model == "transformer_language_model":
         return {**shared, "depth": config.depth, "heads": config.heads, "window": config.window, "tied": config.tied}
+    if config.model == "awd_lstm_language_model":
+        options = ("units", "depth", "embedding_dropout", "weight_drop")
+        return {**shared, **{name: getattr(config, name) for name in options}}
     options = ("units", "depth", "tied", "layer_norm", "residual", "locked_dropout", "embedding_dropout")
     return {**shared, **{name: getattr(config, name) for name in options}}
 
@@ -73,8 +92,8 @@ CLIPPING = {"none": None, "value": "clipvalue", "norm": "clipnorm", "global_norm
 
 
 def model(config, data):
-    """The configuration's model, compiled: mean nats a character over what is not padding. On running text it carries its states."""
-    carried = {"stateful_batch": config.batch_size} if config.running and config.recurrent else {}
+    """The configuration's model, compiled: mean nats a token over what is not padding. On running text it may carry its states."""
+    carried = {"stateful_batch": config.batch_size} if config.running and config.recurrent and config.carry else {}
     network = zoo.build(config.model, **builder_arguments(config, data), **carried)
     clip = {CLIPPING[config.clip]: config.clip_at} if CLIPPING[config.clip] else {}
     network.compile(
@@ -101,13 +120,14 @@ def export(network, folder, config, data):
     """Writes saved_model/ (samples inside) and device/; returns how far each is from Keras."""
     corpus = data.content
     length = SAMPLED if config.running else config.max_length
-    sampler = TextSampler(network, list(corpus.vocabulary), length, corpus.ends)
+    sampler = TextSampler(network, corpus.tokenizer, length, corpus.ends)
     with new_folder(folder / "saved_model") as new:
         tf.saved_model.save(sampler, str(new), {"serving_default": sampler.sample})
     step, states = to_step_model(network)
     sequences = [row[:-1] for row in corpus.sequences("train")[: 10 if config.running else 200]]
     recorded = [record_steps(step, states, row, "logits") for row in sequences]
-    float_file, int8_file = convert(step), convert(step, [given for inputs, _ in recorded for given in inputs])
+    # the rounding of carried states adds up over a long text: they stay float32
+    float_file, int8_file = convert(step), convert(step, int8_weights=True)
     write_device_folder(
         folder / "device",
         step,
@@ -118,11 +138,13 @@ def export(network, folder, config, data):
         description={
             "kind": "generator",
             "name": corpus.source,
-            "vocabulary": list(corpus.vocabulary),
+            "vocabulary": corpus.vocabulary,
+            "tokens": corpus.tokenizer.kind,
+            "lower": corpus.tokenizer.lower,
             "max_length": length,
             "boundary": "text" if corpus.ends else "line",
         },
-        readme="# A character language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n",
+        readme="# A language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n",
     )
     expected = np.concatenate([logits for _, logits in recorded])
     offline = np.concatenate([np.asarray(network(row[None], training=False)["logits"])[0] for row in sequences])
@@ -140,6 +162,7 @@ def export(network, folder, config, data):
         temperature=tf.constant(1.0),
         top_k=tf.constant(0),
         top_p=tf.constant(1.0),
+        prefix=tf.constant(""),
     )["text"].numpy()
     generator = Generator(folder / "device")
     same_saved = np.array([a == b.decode() for a, b in zip(texts, saved)], float)
@@ -150,72 +173,110 @@ def export(network, folder, config, data):
 
 
 def evaluate(folder, config, data):
-    """Nats a character and perplexity on the test text, through the exported files, beside n-grams (modified Kneser-Ney)."""
+    """Nats a token and perplexity on the test text, through the exported files, beside n-grams (modified Kneser-Ney)."""
     corpus = data.content
-    test = corpus.sequences("test")
-    table = {}
-    for precision in ("float", "int8"):
-        generator = Generator(folder / "device", precision)
-        if config.running:
-            pieces = corpus.sequences("test", config.window)
-            table[f"{config.model}, {precision} file, state carried"] = rate(_carried(generator, test))
-            table[f"{config.model}, {precision} file, in windows of {config.window}"] = rate(map(generator.score, pieces))
-        else:
-            table[f"{config.model}, {precision} file"] = rate(map(generator.score, test))
-    for order in ORDERS["running" if config.running else "lines"]:
-        table[f"{order}-grams, modified Kneser-Ney"] = rate(ngram_nats(corpus, order))
-    generator = Generator(folder / "device")
+    generators = {precision: Generator(folder / "device", precision) for precision in ("float", "int8")}
+    table = (_running_table if config.running else _lines_table)(generators, config, corpus)
+    generator = generators["float"]
     texts = [generator.sample(config.seed, index) for index in range(5 if config.running else SAMPLES)]
-    known = "\n".join(corpus.parts[split] for split in SPLITS) if config.running else {x for s in SPLITS for x in corpus.parts[s]}
-    return {
-        "test": f"{len(test)} lines" if corpus.ends else f"{len(corpus.parts['test']):,} characters",
+    metrics = {
+        "test": f"{len(corpus.parts['test'])} lines" if corpus.ends else f"{tested(corpus):,} {config.tokens}",
+        "token": UNITS[config.tokens],
         "table": table,
         "vocabulary": len(corpus.vocabulary),
         "data": data.summary,
         "samples": texts[:40],
-        "share_new": sum(text not in known for text in texts) / len(texts),
         "share_distinct": len(set(texts)) / len(texts),
     }
+    if corpus.ends:
+        known = {line for split in SPLITS for line in corpus.parts[split]}
+        metrics["share_new"] = sum(text not in known for text in texts) / len(texts)
+    return metrics
 
 
-def _carried(generator, pieces):
-    """The nats of each piece of a text, read in one go."""
-    nats = generator.score(np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])]))
-    return _cut(nats, [len(piece) - 1 for piece in pieces])
+def tested(corpus):
+    """How many tokens of running text are tested."""
+    return len(corpus.tokens("test", TESTED)) - 1
+
+
+def _lines_table(generators, config, corpus):
+    test = corpus.sequences("test")
+    table = {f"{config.model}, {name} file": rate(map(each.score, test)) for name, each in generators.items()}
+    for order in ORDERS["lines"]:
+        table[f"{order}-grams, modified Kneser-Ney"] = rate(lines_nats(corpus, order))
+    return table
+
+
+def lines_nats(corpus, order):
+    """Nats of each character and end of each test line under n-grams of the training lines."""
+    return [-logs for logs in NGramModel.estimate(corpus.parts["train"], order).score(corpus.parts["test"])]
+
+
+def _running_table(generators, config, corpus):
+    """Every row reads the same tokens of the test text. What the interpolation weighs is chosen on the validation text."""
+    lengths = [len(piece) - 1 for piece in corpus.sequences("test", most=TESTED)]
+    table, nats = {}, {}
+    for name, generator in generators.items():
+        read = tqdm(generator.nats(corpus.tokens("test", TESTED)), f"testing the {name} file", tested(corpus), unit="token")
+        nats[name] = np.fromiter(read, np.float64)
+        table[f"{config.model}, {name} file, state carried"] = rate(_cut(nats[name], lengths))
+        if config.tokens == "characters":
+            pieces = corpus.sequences("test", config.window, TESTED)
+            table[f"{config.model}, {name} file, in windows of {config.window}"] = rate(map(generator.score, pieces))
+    for order in ORDERS["words" if config.tokens == "words" else "running"]:
+        ngrams = NGramModel.estimate([_words(corpus, corpus.tokens("train", COUNTED)[1:])], order)
+        of_ngrams = {part: ngram_nats(ngrams, corpus, part, most) for part, most in (("val", WEIGHED), ("test", TESTED))}
+        table[f"{order}-grams, modified Kneser-Ney"] = rate(_cut(of_ngrams["test"], lengths))
+    validation = generators["float"].score(corpus.tokens("val", WEIGHED))
+    share = best_share(validation, of_ngrams["val"])
+    mixed = -np.logaddexp(np.log(share) - nats["float"], np.log(1 - share) - of_ngrams["test"])
+    table[f"float file and {order}-grams, interpolated {share:.2f} to {1 - share:.2f}"] = rate(_cut(mixed, lengths))
+    return table
+
+
+def best_share(first, second):
+    """The weight of the first of two models, 0.01 to 0.99, at which their mixture is likeliest. Both: nats of each token."""
+    shares = np.linspace(0.01, 0.99, 99)
+    likely = [np.logaddexp(np.log(share) - first, np.log(1 - share) - second).sum() for share in shares]
+    return float(shares[int(np.argmax(likely))])
 
 
 def rate(pieces):
-    """Mean nats a character with its 95% interval. pieces: arrays of the nats of characters that depend on each other."""
+    """Mean nats a token with its 95% interval. pieces: arrays of the nats of tokens that depend on each other."""
     pieces = list(pieces)
     totals, counts = np.array([np.sum(piece) for piece in pieces]), np.array([len(piece) for piece in pieces])
     mean = float(totals.sum() / counts.sum())
     error = float(1.96 * np.sqrt(np.sum((totals - mean * counts) ** 2)) / counts.sum())
     return {
-        "nats_per_character": mean,
+        "nats": mean,
         "interval": [mean - error, mean + error],
+        "bits": mean / math.log(2),
         "perplexity": float(np.exp(mean)),
-        "characters": int(counts.sum()),
+        "tokens": int(counts.sum()),
     }
 
 
-def ngram_nats(corpus, order):
-    """Nats of each character of each piece of the test text under n-grams of the training text; the end of a line counts as one."""
-    if corpus.ends:
-        ngrams = NGramModel.estimate(corpus.parts["train"], order)
-        return [-nats for nats in ngrams.score(corpus.parts["test"])]
-    ngrams = NGramModel.estimate([corpus.parts["train"]], order)
-    (logs,) = ngrams.score([NEWLINE + corpus.parts["test"]], end=False)
-    return _cut(-logs[1:], [len(piece) - 1 for piece in corpus.sequences("test")])
+def ngram_nats(ngrams, corpus, split, most):
+    """Nats of each token of running text; the one before it is read as context."""
+    (logs,) = ngrams.score([_words(corpus, corpus.tokens(split, most))], end=False)
+    return -logs[1:]
+
+
+def _words(corpus, tokens):
+    return [corpus.vocabulary[token] for token in tokens]
 
 
 def _cut(values, lengths):
     return np.split(values, np.cumsum(lengths)[:-1])
 
 
+UNITS = {"characters": "character", "words": "word", "subwords": "subword"}
+
+
 def headline(metrics):
     """The result in a few lines."""
     return [
-        f"{name}: {row['nats_per_character']:.3f} nats a character ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), perplexity {row['perplexity']:.2f}"
+        f"{name}: {row['nats']:.3f} nats a {metrics['token']} ({row['interval'][0]:.3f} to {row['interval'][1]:.3f}), perplexity {row['perplexity']:.2f}"
         for name, row in metrics["table"].items()
     ]
 
@@ -233,22 +294,30 @@ def card(metrics):
 def report(folder, config, data, metrics):
     """The sections of the HTML report."""
     summary = metrics["data"]
-    rows = [("model", "nats a character", "95% interval", "perplexity")]
+    token = metrics["token"]
+    rows = [("model", f"nats a {token}", "95% interval", f"bits a {token}", "perplexity")]
     rows += [
-        (name, f"{r['nats_per_character']:.3f}", f"{r['interval'][0]:.3f} to {r['interval'][1]:.3f}", f"{r['perplexity']:.2f}")
+        (
+            name,
+            f"{r['nats']:.3f}",
+            f"{r['interval'][0]:.3f} to {r['interval'][1]:.3f}",
+            f"{r['bits']:.3f}",
+            f"{r['perplexity']:.2f}",
+        )
         for name, r in metrics["table"].items()
     ]
+    share_new = f"{100 * metrics['share_new']:.0f}% of the samples are in no split, " if "share_new" in metrics else ""
     return [
         Section("Data", summary["split"]),
-        Section("Training", figures=((history_figure(folder, ("loss", "val_loss")), "Mean nats a character by training step."),)),
+        Section("Training", figures=((history_figure(folder, ("loss", "val_loss")), f"Mean nats a {token} by training step."),)),
         Section(
             "Test",
-            f"{metrics['test']} that training never saw, the end of each line counted as a character.",
+            f"{metrics['test']} that training never saw, the end of each line counted as a {token}; {metrics['vocabulary']} tokens.",
             rows=rows,
         ),
         Section(
             "Samples",
-            f"{100 * metrics['share_new']:.0f}% of the samples are in no split, {100 * metrics['share_distinct']:.0f}% are distinct.",
+            f"{share_new}{100 * metrics['share_distinct']:.0f}% of the samples are distinct.",
             code=("\n\n" + 40 * "-" + "\n\n" if config.running else "  ").join(metrics["samples"]),
         ),
     ]
@@ -270,47 +339,89 @@ def next_commands(folder, config):
 
 
 def sample(options):
-    """Prints texts, character by character."""
+    """Prints texts, token by token."""
     read_config(options.run, TASK)
-    check_sampling(options.temperature, options.top_k, options.top_p)
+    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(Sampling)}
+    Sampling(**chosen)
     generator = Generator(options.run / "device", options.precision)
-    length = options.length if generator.manifest.get("boundary") == "line" else None
+    length = None if generator.ends else options.length
     for index in range(options.count):
-        for character in generator.stream(
-            options.seed, index, options.prefix, options.temperature, options.top_k, options.top_p, length
-        ):
-            sys.stdout.write(character)
+        for text in generator.stream(options.seed, index, options.prefix, length, **chosen):
+            sys.stdout.write(text)
             sys.stdout.flush()
         sys.stdout.write("\n")
 
 
+def complete(options):
+    """Prints the likeliest continuations of a text, or asks for one text after another."""
+    read_config(options.run, TASK)
+    generator = Generator(options.run / "device", options.precision)
+    if options.prefix is not None:
+        _offer(generator, options.prefix, options)
+        return
+    print("Type a text, or a number to go on from what was offered; an empty line ends.")
+    text, found = "", []
+    while answer := _ask():
+        number = int(answer) - 1 if answer.strip().isdecimal() else None
+        text = text + found[number] if number is not None and 0 <= number < len(found) else answer
+        try:
+            found = _offer(generator, text, options)
+        except RuntimeInputError as error:
+            print(f"error: {error}")
+
+
+def _ask():
+    try:
+        return input("> ")
+    except EOFError:
+        return ""
+
+
+def _offer(generator, text, options):
+    """Prints and returns continuations."""
+    length = len(generator.tokenizer.encode(text)) + options.length
+    until = None if options.whole else " \n"
+    found = generator.beam(text, max(options.width, options.count), length, options.length_penalty, until)[: options.count]
+    for number, (continuation, score) in enumerate(found, 1):
+        print(f"{number}  {100 * math.exp(score):5.1f}%  {text}[{continuation}]".replace(NEWLINE, "\u23ce"))
+    return [continuation for continuation, _ in found]
+
+
 def score(options):
-    """Prints a line for each line of a file: nats in all, perplexity a character, the text with its surprises in brackets.
+    """Prints a line for each line of a file: nats in all, perplexity a token, the text with its surprises in brackets.
 
     Characters that the model has never seen have no probability: they are counted, shown as ?, and make their line infinite; what
-    follows one is read as if a line began there.
+    follows one is read as if a line began there. Words that it does not know are counted as its unknown token.
     """
     read_config(options.run, TASK)
     lines = read_lines(options.text)
     generator = Generator(options.run / "device", options.precision)
-    index = {character: i for i, character in enumerate(generator.vocabulary)}
+    tokenizer = generator.tokenizer
     print("nats\tperplexity\tline")
-    total, characters, unknown = 0.0, 0, 0
+    total, tokens, unknown = 0.0, 0, 0
     for line in lines:
-        known = [character in index for character in line]
-        tokens = np.array([1, *(index.get(character, 1) for character in line), 1])
-        nats = generator.score(tokens)
-        nats[: len(line)][~np.array(known, bool)] = np.inf
-        unknown += known.count(False)
-        total, characters = total + nats[np.isfinite(nats)].sum(), characters + np.isfinite(nats).sum()
+        found, shown = tokenizer.encode(line), pretokens(line, tokenizer.kind, tokenizer.lower)
+        if tokenizer.kind == "subwords":
+            shown = [tokenizer.visible(token, BOUNDARY if i == 0 else found[i - 1]) for i, token in enumerate(found)]
+        known = np.array([token not in (None, tokenizer.unknown) for token in found], bool)
+        nats = generator.score(np.array([BOUNDARY, *(BOUNDARY if token is None else token for token in found), BOUNDARY]))
+        if tokenizer.unknown is None:
+            nats[:-1][~known] = np.inf
+        unknown += int((~known).sum())
+        total, tokens = total + nats[np.isfinite(nats)].sum(), tokens + int(np.isfinite(nats).sum())
         worst = set(np.argsort(-nats[:-1], kind="stable")[: options.surprises])
-        shown = "".join(
-            f"[{character if seen else '?'}]" if i in worst or not seen else character
-            for i, (character, seen) in enumerate(zip(line, known))
-        )
-        print(f"{nats.sum():.2f}\t{np.exp(np.mean(nats)):.2f}\t{shown}")
-    note = f"; {unknown} characters that the model has never seen are left out of this line" if unknown else ""
-    print(f"{total:.2f}\t{np.exp(total / characters):.2f}\tall {len(lines)} lines, {characters} characters and ends{note}")
+        marked = [
+            f"[{text if seen else '?' if tokenizer.unknown is None else text + '?'}]" if i in worst or not seen else text
+            for i, (text, seen) in enumerate(zip(shown, known))
+        ]
+        print(f"{nats.sum():.2f}\t{np.exp(np.mean(nats)):.2f}\t{(' ' if tokenizer.kind == 'words' else '').join(marked)}")
+    kind = tokenizer.kind
+    notes = {
+        "characters": f"; {unknown} characters that the model has never seen are left out of this line",
+        "words": f"; {unknown} words that the model does not know are counted as its unknown token",
+    }
+    note = notes["characters" if kind == "characters" else "words"] if unknown else ""
+    print(f"{total:.2f}\t{np.exp(total / tokens):.2f}\tall {len(lines)} lines, {tokens} {kind} and ends{note}")
 
 
 def gradients(options):

@@ -1,23 +1,33 @@
-"""Generation inside a graph: what the SavedModel holds, and what Keras samples."""
+"""Generation inside a graph, text in and text out: what the SavedModel holds, and what Keras samples."""
 
 import tensorflow as tf
 
+from tflite.runtime.text import NEWLINE, NO_SPACE_AFTER, NO_SPACE_BEFORE, SPACE, UNKNOWN
 from tflite.streaming import to_step_model
-from zoo.decoding.sampling import BOUNDARY, sample_token, uniforms
+from zoo.decoding.sampling import BOUNDARY, PADDING, sample_token, uniforms
+
+LETTER = r"[\pL\pN\pM_]"
+APOSTROPHES = (("'", "\ue000"), ("\u2019", "\ue001"))  # within a word, while marks are set apart
 
 
 class TextSampler(tf.Module):
-    """Samples texts with a recurrent Keras model; text i of a seed equals that of tflite.runtime.Generator.
+    """Samples texts with a language model; text i of a seed equals that of tflite.runtime.Generator.
 
-    model: tokens (batch, time) -> logits (batch, time, vocabulary). vocabulary: the token at each index.
+    model: tokens (batch, time) -> logits (batch, time, vocabulary). tokenizer: a tflite.runtime.text.Tokenizer.
     ends: whether a text ends with token 1; otherwise that is the end of a line, and every text has `max_length` tokens.
     """
 
-    def __init__(self, model, vocabulary, max_length, ends=True):
+    def __init__(self, model, tokenizer, max_length, ends=True):
         super().__init__()
         self._step, self._states = to_step_model(model, batch_size=None)
         self.model_variables = [variable.value for variable in model.variables]
-        self.vocabulary, self.max_length, self.ends = tf.constant(vocabulary), max_length, ends
+        self._kind, self._lower, self.max_length, self.ends = tokenizer.kind, tokenizer.lower, max_length, ends
+        self.vocabulary = tf.constant(tokenizer.vocabulary)
+        self._skipped = (PADDING,) if tokenizer.kind == "characters" else (PADDING, UNKNOWN)
+        places = tf.range(len(tokenizer.vocabulary))
+        self.index = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(self.vocabulary, places), -1)
+        self.no_space_before = tf.constant([token in NO_SPACE_BEFORE or token == NEWLINE for token in tokenizer.vocabulary])
+        self.no_space_after = tf.constant([token in NO_SPACE_AFTER or token == NEWLINE for token in tokenizer.vocabulary])
 
     @tf.function(
         input_signature=[
@@ -27,28 +37,83 @@ class TextSampler(tf.Module):
             tf.TensorSpec([], tf.float32, "temperature"),
             tf.TensorSpec([], tf.int32, "top_k"),
             tf.TensorSpec([], tf.float32, "top_p"),
+            tf.TensorSpec([], tf.string, "prefix"),
         ]
     )
-    def sample(self, seed, first, count, temperature, top_k, top_p):
-        """Texts `first` to `first + count` of a seed: {'text': (count,) string}."""
+    def sample(self, seed, first, count, temperature, top_k, top_p, prefix):
+        """Texts `first` to `first + count` of a seed, each beginning with the prefix: {'text': (count,) string}."""
         streams = tf.range(first, first + count)
+        forced = self._encode(prefix)
         state = [tf.fill([count, *state.shape[1:]], state.initial) for state in self._states]
         tokens, ended = tf.fill([count], BOUNDARY), tf.zeros([count], tf.bool)
         written = tf.TensorArray(tf.int32, self.max_length, element_shape=[None])
         for position in tf.range(self.max_length):
             inputs = {s.input: tensor for s, tensor in zip(self._states, state)}
             outputs = self._step({"tokens": tokens[:, None], **inputs}, training=False)
-            drawn = sample_token(outputs["logits"][:, -1], uniforms(seed, streams, position), temperature, top_k, top_p)
-            tokens = tf.where(ended, BOUNDARY, drawn)
+            draws = uniforms(seed, streams, position)
+            drawn = sample_token(outputs["logits"][:, -1], draws, temperature, top_k, top_p, self._skipped)
+            given = tf.fill([count], tf.concat([forced, [BOUNDARY]], 0)[tf.minimum(position, tf.size(forced))])
+            tokens = tf.where(ended, BOUNDARY, tf.where(position < tf.size(forced), given, drawn))
             if self.ends:
                 ended = ended | (tokens == BOUNDARY)
             written = written.write(position, tokens)
             state = [outputs[s.output] for s in self._states]
-        characters = tf.gather(self.vocabulary, tf.transpose(written.stack()))
-        visible = tf.where(tf.transpose(written.stack()) == BOUNDARY, "", characters) if self.ends else characters
-        return {"text": tf.strings.reduce_join(visible, axis=-1)}
+        return {"text": self._decode(tf.transpose(written.stack()))}
 
-    def texts(self, seed=0, first=0, count=10, temperature=1.0, top_k=0, top_p=1.0):
+    def _encode(self, text):
+        """Tokens of a text: (n,) int32."""
+        text = tf.strings.lower(text, encoding="utf-8") if self._lower else text
+        if self._kind == "words":
+            for plain, kept in APOSTROPHES * 2:  # twice: matches that share a letter
+                text = tf.strings.regex_replace(text, f"({LETTER}){plain}({LETTER})", rf"\1{kept}\2")
+            text = tf.strings.regex_replace(text, r"([^\pL\pN\pM_\s\x{e000}\x{e001}]|\n)", " \\1 ")
+            for plain, kept in APOSTROPHES:
+                text = tf.strings.regex_replace(text, kept, plain)
+            parts = tf.strings.split(text, " ")
+            tokens = self.index.lookup(tf.boolean_mask(parts, tf.strings.length(parts) > 0))
+            tf.debugging.Assert(tf.reduce_all(tokens >= 0), ["`prefix` has a word that the model does not know:", text])
+            return tokens
+        if self._kind == "subwords":
+            text = tf.strings.regex_replace(tf.strings.regex_replace(text, " ", SPACE), "(?m)^(.)", rf"{SPACE}\1")
+        parts = tf.strings.unicode_split(text, "UTF-8")
+        if self._kind == "subwords":
+            parts = self._merge(parts)
+        tokens = self.index.lookup(parts)
+        tf.debugging.Assert(tf.reduce_all(tokens >= 0), ["`prefix` has a character that the model has never seen:", text])
+        return tokens
+
+    def _merge(self, parts):
+        """Byte-pair encoding; see tflite.runtime.text."""
+        last = tf.size(self.vocabulary)
+
+        def ranks(parts):
+            found = self.index.lookup(tf.strings.join([parts[:-1], parts[1:]]))
+            return tf.where(found < 0, last, found)
+
+        def join(parts):
+            place = tf.argmin(ranks(parts), output_type=tf.int32)
+            return (tf.concat([parts[:place], [parts[place] + parts[place + 1]], parts[place + 2 :]], 0),)
+
+        def mergeable(parts):
+            return tf.reduce_min(tf.concat([ranks(parts), [last]], 0)) < last
+
+        return tf.while_loop(mergeable, join, (parts,), shape_invariants=(tf.TensorShape([None]),))[0]
+
+    def _decode(self, tokens):
+        """Texts of tokens: (count, time) int32 -> (count,) string."""
+        texts = tf.gather(self.vocabulary, tokens)
+        if self._kind == "words":
+            joined = tf.gather(self.no_space_before, tokens[:, 1:]) | tf.gather(self.no_space_after, tokens[:, :-1])
+            spaces = tf.where(tf.concat([tf.ones_like(tokens[:, :1], tf.bool), joined], 1), "", " ")
+            texts = tf.strings.join([spaces, texts])
+        if self.ends:
+            texts = tf.where(tokens == BOUNDARY, "", texts)
+        texts = tf.strings.reduce_join(texts, axis=-1)
+        if self._kind == "subwords":
+            texts = tf.strings.regex_replace(tf.strings.regex_replace(texts, SPACE, " "), "(?m)^ ", "")
+        return texts
+
+    def texts(self, seed=0, first=0, count=10, temperature=1.0, top_k=0, top_p=1.0, prefix=""):
         """The texts as a list of str."""
         found = self.sample(
             tf.constant(seed),
@@ -57,5 +122,6 @@ class TextSampler(tf.Module):
             tf.constant(float(temperature)),
             tf.constant(top_k),
             tf.constant(float(top_p)),
+            tf.constant(prefix),
         )
         return [text.decode() for text in found["text"].numpy()]

@@ -50,7 +50,7 @@ def test_the_toy_language_is_learnt(cycle):
         total += len(text) - 1
     assert right / total > 0.97
     metrics = functions.evaluate(folder, config, functions.data(config))
-    rates = {name: row["nats_per_character"] for name, row in metrics["table"].items()}
+    rates = {name: row["nats"] for name, row in metrics["table"].items()}
     assert rates["lstm_language_model, float file"] < rates["2-grams, modified Kneser-Ney"] < 0.5
 
 
@@ -61,10 +61,11 @@ def test_keras_the_saved_model_and_the_file_write_the_same_texts(cycle):
     import keras
 
     model.set_weights(keras.saving.load_model(folder / "model.keras", compile=False).get_weights())
-    sampler = TextSampler(model, list(data.content.vocabulary), config.max_length)
+    sampler = TextSampler(model, data.content.tokenizer, config.max_length)
     generator = Generator(folder / "device")
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    for options in ({"temperature": 1.0, "top_k": 0, "top_p": 1.0}, {"temperature": 1.7, "top_k": 4, "top_p": 0.95}):
+    plain, other = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}, {"temperature": 1.7, "top_k": 4, "top_p": 0.95}
+    for options in ({**plain, "prefix": ""}, {**other, "prefix": "dea"}):
         live = sampler.texts(seed=9, first=5, count=25, **options)
         filed = [generator.sample(9, 5 + i, **options) for i in range(25)]
         saved = loaded(
@@ -74,6 +75,7 @@ def test_keras_the_saved_model_and_the_file_write_the_same_texts(cycle):
             temperature=tf.constant(options["temperature"]),
             top_k=tf.constant(options["top_k"]),
             top_p=tf.constant(options["top_p"]),
+            prefix=tf.constant(options["prefix"]),
         )["text"].numpy()
         assert live == filed == [text.decode() for text in saved]
         assert len(set(live)) > 5
@@ -162,7 +164,7 @@ def test_perplexity_is_the_inverse_geometric_mean_of_the_probabilities():
 def test_the_ngram_baseline_is_scored_on_the_same_characters(tmp_path):
     (tmp_path / "x.txt").write_text("\n".join(f"{a}{b}x" for a in "abcdefgh" for b in "abcdefgh"))
     corpus = read_corpus(Config(text=tmp_path / "x.txt"))
-    nats = functions.ngram_nats(corpus, 3)
+    nats = functions.lines_nats(corpus, 3)
     assert [len(row) for row in nats] == [len(row) - 1 for row in corpus.sequences("test")]
     assert all(row[2] < row[1] for row in nats)  # any letter may come second, then often x
 
@@ -195,8 +197,8 @@ def test_running_text_is_learnt_and_goes_on_past_the_end_of_a_line(abc):
     assert len(text) == 200 and text.count("abcde\nfgh\n") > 15
     table = json.loads((folder / "metrics.json").read_text())["table"]
     carried, windows = (table[f"gru_language_model, float file, {how}"] for how in ("state carried", "in windows of 16"))
-    assert carried["nats_per_character"] < windows["nats_per_character"] < 0.2
-    assert carried["characters"] == windows["characters"] == 2000
+    assert carried["nats"] < windows["nats"] < 0.2
+    assert carried["tokens"] == windows["tokens"] == 2000
     assert json.loads((folder / "parity.json").read_text())["10 sampled texts: float TFLite against Keras"]["within"] == 1
     assert "the last 2,000 test" in (folder / "report.html").read_text()
 
@@ -228,7 +230,7 @@ def test_running_text_that_is_none_is_refused(tmp_path, content, words):
 
 def test_shakespeare_is_cut_as_customary(mirror):
     corpus = read_corpus(Config(dataset="shakespeare"))
-    assert len(corpus.vocabulary) == 66 and [len(corpus.parts[split]) for split in ("train", "val", "test")] == [
+    assert len(corpus.vocabulary) == 66 and [len(corpus.tokens(split)) - 1 for split in ("train", "val", "test")] == [
         981546,
         22308,
         111540,

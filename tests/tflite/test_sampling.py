@@ -91,14 +91,20 @@ def test_top_k_and_top_p_leave_the_rest_out():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ((0.0, 0, 1.0), "`temperature` is 0.0"),
-        ((float("nan"), 0, 1.0), "`temperature` is nan"),
-        ((-1.0, 0, 1.0), "`temperature` is -1.0"),
-        ((1.0, -1, 1.0), "`top_k` is -1"),
-        ((1.0, 0, 0.0), "`top_p` is 0.0"),
-        ((1.0, 0, 1.5), "`top_p` is 1.5"),
+        ({"temperature": 0.0}, "`temperature` is 0.0"),
+        ({"temperature": float("nan")}, "`temperature` is nan"),
+        ({"temperature": -1.0}, "`temperature` is -1.0"),
+        ({"top_k": -1}, "`top_k` is -1"),
+        ({"top_p": 0.0}, "`top_p` is 0.0"),
+        ({"top_p": 1.5}, "`top_p` is 1.5"),
+        ({"typical_p": 0.0}, "`typical_p` is 0.0"),
+        ({"repetition_penalty": 0.5}, "`repetition_penalty` is 0.5"),
+        ({"no_repeat": -1}, "`no_repeat` is -1"),
+        ({"contrastive": 0.6}, "`top_k` is 0; expected at least 2 for contrastive search"),
+        ({"contrastive": 1.0, "top_k": 4}, "`contrastive` is 1.0"),
+        ({"stop": ("",)}, "`stop` has an empty string"),
     ],
 )
 def test_wrong_sampling_options_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
-        sampling.check_sampling(*options)
+        sampling.Sampling(**options)

@@ -13,7 +13,7 @@ NEEDED = {
     "detector": ("sample_rate", "front_end", "frames_per_step", "scores_per_step", "words"),
     "generator": ("vocabulary", "max_length"),
 }
-_TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
+_TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
 def read_manifest(folder, kind):
@@ -77,7 +77,7 @@ def _violation(value, schema, definitions, where):
         return f"{where} is {value!r}; expected one of {', '.join(map(repr, schema['enum']))}"
     if "type" in schema:
         expected = _TYPES[schema["type"]]
-        if not isinstance(value, expected) or isinstance(value, bool):
+        if not isinstance(value, expected) or isinstance(value, bool) and expected is not bool:
             return f"{where} is of type {type(value).__name__}; expected {schema['type']}"
     if isinstance(value, dict):
         return _object_violation(value, schema, definitions, where)

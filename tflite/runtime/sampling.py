@@ -1,5 +1,6 @@
-"""Choosing the next token on the device, in NumPy; zoo/decoding/sampling.py is the same in a graph."""
+"""Writing text on the device, in NumPy: choosing tokens, beam search; zoo/decoding/sampling.py draws the same tokens in a graph."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,25 +9,66 @@ from .errors import InputError
 from .interpreter import StepModel
 from .manifest import read_manifest, read_model
 from .randomness import uniforms
+from .text import BOUNDARY, PADDING, UNKNOWN, Tokenizer
 
-PADDING, BOUNDARY = 0, 1
-
-
-def check_sampling(temperature, top_k, top_p):
-    """Raises InputError unless temperature > 0, top_k >= 0 (0: all) and 0 < top_p <= 1."""
-    if not (math.isfinite(temperature) and np.float32(temperature) > 0):
-        raise InputError(f"`temperature` is {temperature}; expected a number above 0. Use top_k=1 for the likeliest token.")
-    if top_k < 0:
-        raise InputError(f"`top_k` is {top_k}; expected 0 (all tokens) or more.")
-    if not 0 < top_p <= 1:
-        raise InputError(f"`top_p` is {top_p}; expected above 0 and at most 1 (all tokens).")
+REMEMBERED = 128  # tokens that contrastive search looks back on, so that a token's cost does not grow
 
 
-def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0):
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen. First what may not or must come, then the temperature, top-k, top-p, typical, and the draw.
+
+    temperature: above 0; below 1: likelier texts. top_k: only the k likeliest tokens, 0 for all, 1 for the likeliest always
+    (Fan et al. 2018, arXiv:1805.04833). top_p: only the fewest tokens that hold this probability (Holtzman et al. 2019,
+    arXiv:1904.09751). typical_p: likewise, but first those whose surprise is nearest to the expected one (Meister et al. 2022,
+    arXiv:2202.00666). repetition_penalty: the log probability of what was written before is multiplied by it (after Keskar et al.
+    2019, arXiv:1909.05858, who scale logits). no_repeat: no sequence of so many tokens comes twice, 0 for any (Paulus et al. 2017,
+    arXiv:1705.04304). contrastive: above 0, the share of a penalty for likeness to what was written in a choice among top_k, with
+    no draw (Su et al. 2022, arXiv:2202.06417; their hidden states are seen here through the logits, which every model file gives).
+    banned: tokens that never come; the unknown token never does. required: tokens without which a text does not end.
+    stop: strings before which it ends.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    typical_p: float = 1.0
+    repetition_penalty: float = 1.0
+    no_repeat: int = 0
+    contrastive: float = 0.0
+    banned: tuple = ()
+    required: tuple = ()
+    stop: tuple = ()
+
+    def __post_init__(self):
+        if not (math.isfinite(self.temperature) and np.float32(self.temperature) > 0):
+            raise InputError(
+                f"`temperature` is {self.temperature}; expected a number above 0. Use top_k=1 for the likeliest token."
+            )
+        for name in ("top_k", "no_repeat"):
+            if getattr(self, name) < 0:
+                raise InputError(f"`{name}` is {getattr(self, name)}; expected 0 ({OFF[name]}) or more.")
+        for name in ("top_p", "typical_p"):
+            if not 0 < getattr(self, name) <= 1:
+                raise InputError(f"`{name}` is {getattr(self, name)}; expected above 0 and at most 1 (all tokens).")
+        if not 1 <= self.repetition_penalty <= 100:
+            raise InputError(f"`repetition_penalty` is {self.repetition_penalty}; expected 1 (none) to 100.")
+        if not 0 <= self.contrastive < 1:
+            raise InputError(f"`contrastive` is {self.contrastive}; expected 0 (off) to below 1.")
+        if self.contrastive and self.top_k < 2:
+            raise InputError(f"`top_k` is {self.top_k}; expected at least 2 for contrastive search, which chooses among so many.")
+        if "" in self.stop:
+            raise InputError("`stop` has an empty string; expected text before which to end.")
+
+
+OFF = {"top_k": "all tokens", "no_repeat": "any may repeat"}
+
+
+def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, typical_p=1.0):
     """Draws one token by the inverse of the cumulative distribution over tokens sorted by falling probability.
 
-    logits: (vocabulary,) float. uniform: in [0, 1). Padding is never drawn. Equal logits: the lower index first.
-    top_k: Fan et al. 2018, arXiv:1805.04833. top_p: Holtzman et al. 2019, arXiv:1904.09751.
+    logits: (vocabulary,) float, -inf for what may not come. uniform: in [0, 1). Padding is never drawn. Equal logits: the lower
+    index first. The options are those of `Sampling`.
     """
     logits = np.asarray(logits, np.float32) / np.float32(temperature)
     logits[PADDING] = -np.inf
@@ -36,13 +78,63 @@ def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0):
         weights[top_k:] = 0
     before = np.cumsum(weights) - weights
     weights[before >= np.float32(top_p) * weights.sum()] = 0
+    if typical_p < 1:
+        weights[~_typical(weights / weights.sum(), typical_p)] = 0
     total = np.cumsum(weights)
     index = np.searchsorted(total, np.float32(uniform) * total[-1], side="right")
     return int(order[min(index, np.flatnonzero(weights)[-1])])
 
 
+def _typical(probabilities, share):
+    """Whether each token is among the fewest that hold that share, the ones whose surprise is nearest to the entropy first."""
+    surprise = -np.log(np.where(probabilities > 0, probabilities, 1))
+    distance = np.where(probabilities > 0, np.abs(surprise - np.sum(probabilities * surprise)), np.inf)
+    order = np.argsort(distance, kind="stable")
+    ordered = probabilities[order]
+    kept = np.zeros(len(order), bool)
+    kept[order] = np.cumsum(ordered) - ordered < share
+    return kept
+
+
+def log_softmax(logits):
+    """Natural logarithms of the probabilities: float64."""
+    logits = np.asarray(logits, np.float64)
+    return logits - logits.max() - np.log(np.sum(np.exp(logits - logits.max())))
+
+
+class _Constraints:
+    """What was written, and what may follow it; the cost of a token does not depend on how many there are."""
+
+    def __init__(self, options, banned, required, size):
+        self._options, self._banned, self.missing = options, list(banned), dict.fromkeys(required)
+        self._seen, self._last, self._followers = np.zeros(size, bool), (), {}
+
+    def add(self, token):
+        self._seen[token] = True
+        self.missing.pop(token, None)
+        if self._options.no_repeat:
+            if len(self._last) == self._options.no_repeat - 1:
+                self._followers.setdefault(self._last, set()).add(token)
+            self._last = (*self._last, token)[max(0, len(self._last) + 2 - self._options.no_repeat) :]
+
+    def apply(self, logits, left):
+        """The logits with -inf for what may not come; left: how many tokens the text may still have."""
+        options = self._options
+        logits = np.array(logits, np.float32)
+        if options.repetition_penalty != 1:
+            logits = log_softmax(logits).astype(np.float32)
+            logits[self._seen] *= np.float32(options.repetition_penalty)
+        logits[[PADDING, *self._banned, *self._followers.get(self._last, ())]] = -np.inf
+        if self.missing:
+            logits[BOUNDARY] = logits[BOUNDARY] if BOUNDARY in self.missing else -np.inf
+            if left <= len(self.missing):
+                others = np.setdiff1d(np.arange(len(logits)), list(self.missing))
+                logits[others] = -np.inf
+        return logits
+
+
 class Generator:
-    """Writes text with a recurrent model, token by token; the cost of a token does not depend on the length.
+    """Writes text with a language model, token by token; the cost of a token does not depend on the length.
 
     folder: a device folder of the kind 'generator'. precision: 'float' or 'int8'.
     """
@@ -51,41 +143,180 @@ class Generator:
         self.manifest = read_manifest(folder, "generator")
         self._model = StepModel(self.manifest, read_model(folder, self.manifest, precision))
         self.vocabulary = self.manifest["vocabulary"]
-        self._ends = self.manifest.get("boundary", "text") == "text"
-        self._writable = self.vocabulary[2 if self._ends else 1 :]
+        self.tokenizer = Tokenizer(self.vocabulary, self.manifest.get("tokens", "characters"), self.manifest.get("lower", False))
+        self.ends = self.manifest.get("boundary", "text") == "text"
 
-    def stream(self, seed=0, index=0, prefix="", temperature=1.0, top_k=0, top_p=1.0, max_length=None):
-        """Yields tokens as they are made. Text `index` of a seed is the same here, in Keras and in the SavedModel."""
-        check_sampling(temperature, top_k, top_p)
-        unknown = sorted({character for character in prefix if character not in self._writable})
-        if unknown:
-            raise InputError(f"`prefix` has {unknown[0]!r}, which the model has never seen; it knows {''.join(self._writable)}")
-        max_length = max_length or self.manifest["max_length"]
-        if len(prefix) > max_length:
-            raise InputError(f"`prefix` has {len(prefix)} characters; expected at most {max_length}, the longest text.")
-        forced = [self.vocabulary.index(character) for character in prefix]
-        draws = uniforms(seed, index, 0, max_length)
-        state, token = self._model.initial_state(), BOUNDARY
-        for position in range(max_length):
-            outputs, state = self._model.step({"tokens": np.array([[token]], np.int32)}, state)
-            token = (
-                forced[position]
-                if position < len(forced)
-                else sample_token(outputs["logits"][0, -1], draws[position], temperature, top_k, top_p)
-            )
-            if token == BOUNDARY and self._ends:
+    def stream(self, seed=0, index=0, prefix="", max_length=None, **options):
+        """Yields text as it is made. Text `index` of a seed is the same here, in Keras and in the SavedModel.
+
+        options: those of `Sampling`. max_length: tokens, the prefix's included; None: as many as the manifest allows.
+        """
+        options = Sampling(**options)
+        forced, max_length = self._forced(prefix, max_length)
+        pending, before = "", None
+        for token in self._tokens(seed, index, forced, max_length, options):
+            pending, before = pending + self.tokenizer.visible(token, before), token
+            place = min((pending.find(stop) for stop in options.stop if stop in pending), default=-1)
+            if place >= 0:
+                yield from [pending[:place]] if place else []
                 return
-            yield self.vocabulary[token]
-
-    def score(self, tokens):
-        """The negative log-likelihood, nats, of every token after the first: (n - 1,) float64. tokens: (n,) int."""
-        state, nats = self._model.initial_state(), []
-        for token, following in zip(tokens[:-1], tokens[1:]):
-            outputs, state = self._model.step({"tokens": np.array([[token]], np.int32)}, state)
-            logits = outputs["logits"][0, -1].astype(np.float64)
-            nats.append(np.log(np.sum(np.exp(logits - logits.max()))) + logits.max() - logits[following])
-        return np.array(nats)
+            held = _beginning(pending, options.stop)
+            if len(pending) > held:
+                yield pending[: len(pending) - held]
+                pending = pending[len(pending) - held :]
+        if pending:
+            yield pending
 
     def sample(self, seed=0, index=0, **options):
         """One text; see `stream`."""
         return "".join(self.stream(seed, index, **options))
+
+    def _forced(self, prefix, max_length):
+        max_length = max_length or self.manifest["max_length"]
+        forced = self.tokenizer.encode_prefix(prefix)
+        if len(forced) > max_length:
+            raise InputError(
+                f"`prefix` has {len(forced)} {self.tokenizer.kind}; expected at most {max_length}, the longest text."
+            )
+        return forced, max_length
+
+    def _tokens(self, seed, index, forced, max_length, options):
+        unknown = [UNKNOWN] if self.tokenizer.kind != "characters" else []
+        banned, required = (self._single(name, getattr(options, name)) for name in ("banned", "required"))
+        both = sorted(set(banned) & set(required))
+        if both:
+            raise InputError(f"{self.vocabulary[both[0]]!r} is both banned and required; expected one of them.")
+        if len(required) > max_length - len(forced):
+            raise InputError(
+                f"`required` has {len(required)} tokens; there is room for {max_length - len(forced)} after the prefix."
+            )
+        constraints = _Constraints(options, [*unknown, *banned], required, len(self.vocabulary))
+        draws = uniforms(seed, index, 0, max_length)
+        outputs, state = self._step(BOUNDARY, self._model.initial_state())
+        remembered = []
+        for position in range(max_length):
+            following = None
+            if position < len(forced):
+                token = forced[position]
+            else:
+                logits = constraints.apply(outputs, max_length - position)
+                if np.isneginf(logits).all():  # nothing may follow
+                    return
+                if options.contrastive:
+                    token, following = self._contrast(logits, outputs, state, remembered, options)
+                else:
+                    token = sample_token(
+                        logits, draws[position], options.temperature, options.top_k, options.top_p, options.typical_p
+                    )
+            if token == BOUNDARY and self.ends:
+                return
+            yield token
+            if position + 1 < max_length:
+                constraints.add(token)
+                if options.contrastive:
+                    remembered = [*remembered[1 - REMEMBERED :], _direction(outputs)]
+                outputs, state = following or self._step(token, state)
+
+    def _step(self, token, state):
+        outputs, state = self._model.step({"tokens": np.array([[token]], np.int32)}, state)
+        return outputs["logits"][0, -1], state
+
+    def _contrast(self, logits, outputs, state, remembered, options):
+        """(token, what the model says after it): the best of top_k by probability less the likeness to what was written."""
+        probabilities = np.exp(log_softmax(logits / np.float32(options.temperature)))
+        best, found = -np.inf, None
+        past = np.stack([*remembered, _direction(outputs)])
+        for token in np.argsort(-probabilities, kind="stable")[: options.top_k]:
+            if not probabilities[token]:
+                break
+            following = self._step(token, state)
+            likeness = (past @ _direction(following[0])).max()
+            score = (1 - options.contrastive) * probabilities[token] - options.contrastive * likeness
+            if score > best:
+                best, found = score, (int(token), following)
+        return found
+
+    def _single(self, name, texts):
+        """The index of each token of an option."""
+        found = []
+        for text in texts:
+            tokens = [self.tokenizer.index[text]] if text in self.tokenizer.index else self.tokenizer.encode(text)
+            if len(tokens) != 1 or tokens[0] in (None, PADDING) or tokens[0] == self.tokenizer.unknown:
+                raise InputError(f"`{name}` has {text!r}, which is not one of the model's {len(self.vocabulary)} tokens.")
+            found += tokens
+        return found
+
+    def beam(self, prefix="", width=5, max_length=None, length_penalty=1.0, until=None):
+        """The best continuations of a prefix by beam search, the best first: [(text after the prefix, log probability)].
+
+        width: how many are kept at each step. They are ordered by log probability / length ** length_penalty (Wu et al. 2016,
+        arXiv:1609.08144, in its simpler form). until: characters at which a continuation is complete, such as ' ' or a line's end.
+        """
+        if width < 1:
+            raise InputError(f"`width` is {width}; expected at least 1.")
+        if not (math.isfinite(length_penalty) and length_penalty >= 0):
+            raise InputError(f"`length_penalty` is {length_penalty}; expected 0 (longer texts lose) or more.")
+        forced, max_length = self._forced(prefix, max_length)
+        outputs, state = self._step(BOUNDARY, self._model.initial_state())
+        for token in forced:
+            outputs, state = self._step(token, state)
+        skipped = [PADDING, UNKNOWN] if self.tokenizer.kind != "characters" else [PADDING]
+        beams, done = [((), 0.0, outputs, state)], []
+
+        def rank(beam):
+            return beam[1] / max(1, len(beam[0])) ** length_penalty
+
+        for _ in range(max_length - len(forced)):
+            reached = []
+            for tokens, score, outputs, state in beams:
+                logs = log_softmax(outputs)
+                logs[skipped] = -np.inf
+                for token in np.argsort(-logs, kind="stable")[: width + 1]:
+                    reached.append(((*tokens, int(token)), score + logs[token], state))
+            reached = sorted(reached, key=lambda beam: -beam[1])
+            beams = []
+            for tokens, score, state in reached:
+                complete = tokens[-1] == BOUNDARY and self.ends or self._complete(forced, tokens, until)
+                if complete:
+                    done.append((tokens, score))
+                elif len(beams) < width:
+                    beams.append((tokens, score, *self._step(tokens[-1], state)))
+                if len(beams) == width:
+                    break
+            done = sorted(done, key=rank, reverse=True)[:width]
+            # without normalisation a longer text is never likelier: nothing can still come in
+            if not beams or not length_penalty and len(done) == width and done[-1][1] >= beams[0][1]:
+                break
+        found = sorted([*done, *(beam[:2] for beam in beams)], key=rank, reverse=True)[:width]
+        return [(self._continuation(forced, tokens), float(score)) for tokens, score in found]
+
+    def _continuation(self, forced, tokens):
+        tokens = tokens[:-1] if self.ends and tokens and tokens[-1] == BOUNDARY else tokens
+        whole, given = self.tokenizer.decode([*forced, *tokens]), self.tokenizer.decode(forced)
+        return whole[len(given) :]
+
+    def _complete(self, forced, tokens, until):
+        return bool(until) and any(character in until for character in self._continuation(forced, tokens)[1:])
+
+    def nats(self, tokens):
+        """Yields the negative log-likelihood, nats, of every token after the first. tokens: (n,) int."""
+        state = self._model.initial_state()
+        for token, following in zip(tokens[:-1], tokens[1:]):
+            logits, state = self._step(token, state)
+            yield -log_softmax(logits)[following]
+
+    def score(self, tokens):
+        """`nats` as an array: (n - 1,) float64."""
+        return np.fromiter(self.nats(tokens), np.float64)
+
+
+def _direction(logits):
+    """Logits as a vector of length 1, whatever number is added to all of them."""
+    centred = logits - logits.mean()
+    return centred / max(float(np.linalg.norm(centred)), 1e-12)
+
+
+def _beginning(text, stops):
+    """How long the longest end of a text is that a stop string may begin with."""
+    longest = min(len(text), max(map(len, stops), default=1) - 1)
+    return next((n for n in range(longest, 0, -1) if any(stop.startswith(text[-n:]) for stop in stops)), 0)

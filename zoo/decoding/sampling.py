@@ -34,15 +34,16 @@ def uniforms(seed, streams, counter):
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
 
 
-def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0):
-    """Draws a token a row by the inverse of the cumulative distribution, likeliest first; padding is never drawn.
+def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, skipped=(PADDING,)):
+    """Draws a token a row by the inverse of the cumulative distribution, likeliest first.
 
-    logits: (batch, vocabulary) float32. uniform: (batch,) in [0, 1). Returns (batch,) int32.
+    logits: (batch, vocabulary) float32. uniform: (batch,) in [0, 1). skipped: never drawn. Returns (batch,) int32.
     temperature > 0, top_k >= 0 (0: all), 0 < top_p <= 1 are the caller's to check.
     """
     vocabulary = tf.shape(logits)[-1]
     logits = logits / temperature
-    logits = tf.where(tf.range(vocabulary) == PADDING, -float("inf"), logits)
+    banned = tf.reduce_any(tf.range(vocabulary)[:, None] == tf.constant(skipped), axis=-1)
+    logits = tf.where(banned, -float("inf"), logits)
     order = tf.argsort(-logits, axis=-1, stable=True)
     ordered = tf.gather(logits, order, batch_dims=1)
     weights = tf.exp(ordered - ordered[:, :1])

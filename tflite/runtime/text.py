@@ -1,0 +1,100 @@
+"""Text to tokens and back, from a vocabulary alone: characters, words, or subwords (byte-pair encoding).
+
+Subwords: Sennrich et al. 2016, arXiv:1508.07909. Two neighbouring pieces whose union is in the vocabulary are merged, the union of
+the lowest index first, until none is left; that is what SentencePiece does with the pieces of its BPE models.
+"""
+
+import re
+
+from .errors import InputError
+
+PADDING, BOUNDARY, UNKNOWN = 0, 1, 2
+NEWLINE, UNKNOWN_NAME, SPACE = "\n", "<unknown>", "\u2581"
+KINDS = ("characters", "words", "subwords")
+NO_SPACE_BEFORE = set(".,:;!?%)]}\u2019\u201d\u2026\u2014\u2013-/\u2060")
+NO_SPACE_AFTER = set("([{\u2018\u201c$\u00a3#\u2014\u2013-/\u2060")
+_WORDS = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]|\n")
+_SPACED = re.compile(rf"{SPACE}[^{SPACE}\n]*|\n")
+
+
+def pretokens(text, kind, lower=False):
+    """The parts of a text that are tokens, or that tokens do not cross: characters, words and marks, or words with their space.
+
+    A subword's space is '\u2581' before it; every line begins with one.
+    """
+    text = text.lower() if lower else text
+    if kind == "characters":
+        return list(text)
+    if kind == "words":
+        return _WORDS.findall(text)
+    spaced = re.sub(r"(?m)^(?=.)", SPACE, text.replace(" ", SPACE))
+    return _SPACED.findall(spaced)
+
+
+class Tokenizer:
+    """vocabulary: the token at each index; 0 is padding, 1 the boundary. kind: 'characters', 'words' or 'subwords'.
+
+    Words and subwords have the unknown token at 2. lower: the text is read in lower case.
+    """
+
+    def __init__(self, vocabulary, kind="characters", lower=False):
+        self.vocabulary, self.kind, self.lower = list(vocabulary), kind, lower
+        self.index = {token: i for i, token in enumerate(self.vocabulary)}
+        self.unknown = UNKNOWN if kind != "characters" else None
+        self._pieces = {}
+
+    def encode(self, text):
+        """The tokens' indices; None for a character of a character model that it has never seen."""
+        found = pretokens(text, self.kind, self.lower)
+        if self.kind != "subwords":
+            return [self.index.get(token, self.unknown) for token in found]
+        return [piece for word in found for piece in self.pieces(word)]
+
+    def pieces(self, word):
+        """The subwords of a pretoken: indices."""
+        if word not in self._pieces:
+            self._pieces[word] = [self.index.get(piece, self.unknown) for piece in merged(word, self.index)]
+        return self._pieces[word]
+
+    def visible(self, token, before=None):
+        """A token's text where `before` is the token before it, None at a text's start."""
+        text = self.vocabulary[token]
+        if self.kind == "characters":
+            return text
+        starts = before is None or self.vocabulary[before] == NEWLINE
+        if self.kind == "subwords":
+            return text.replace(SPACE, " ")[starts and text.startswith(SPACE) :]
+        spaced = not starts and text != NEWLINE and text not in NO_SPACE_BEFORE and self.vocabulary[before] not in NO_SPACE_AFTER
+        return " " * spaced + text
+
+    def decode(self, tokens):
+        """The text of tokens."""
+        tokens = list(tokens)
+        return "".join(self.visible(token, before) for before, token in zip([None, *tokens], tokens))
+
+    def encode_prefix(self, text):
+        """The tokens of a text that is to be continued; InputError for a character or word that the model does not know."""
+        tokens = self.encode(text)
+        if None in tokens or UNKNOWN in tokens and self.kind != "characters":
+            if self.kind == "characters":
+                known = set(self.vocabulary[BOUNDARY + 1 :]) | ({NEWLINE} & set(self.vocabulary))
+                unknown = sorted(set(text.lower() if self.lower else text) - known)[0]
+                raise InputError(f"`prefix` has {unknown!r}, which the model has never seen; it knows {''.join(sorted(known))}")
+            unknown = next(word for word in pretokens(text, self.kind, self.lower) if UNKNOWN in self.encode(word.lstrip(SPACE)))
+            raise InputError(
+                f"`prefix` has {unknown.lstrip(SPACE)!r}, which is not among the {len(self.vocabulary)} tokens that the model knows; "
+                "use another word."
+            )
+        return tokens
+
+
+def merged(word, ranks):
+    """The pieces of a word by byte-pair encoding. ranks: the index of each piece; the lowest is merged first."""
+    parts = list(word)
+    while len(parts) > 1:
+        pairs = [(ranks.get(a + b, len(ranks)), i) for i, (a, b) in enumerate(zip(parts, parts[1:]))]
+        rank, place = min(pairs)
+        if rank == len(ranks):
+            break
+        parts[place : place + 2] = [parts[place] + parts[place + 1]]
+    return parts
