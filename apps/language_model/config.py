@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from apps.config import Bounds, TrainingConfig, check_bounds
 from apps.task import Choice, Range, Task, Verb
+from zoo.errors import InputError
 
 RECURRENT = ("rnn_language_model", "gru_language_model", "lstm_language_model", "awd_lstm_language_model")
 
@@ -43,6 +44,8 @@ class Config(TrainingConfig):
     """number of recurrent layers, or of the Transformer's blocks"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.2
     """share of activations dropped in training"""
+    weight_decay: Annotated[float, Bounds(0.0, 1.0)] = 0.01
+    """of AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)"""
     tied: bool = False
     """logits from the embedding's own matrix (recurrent models and the Transformer)"""
     layer_norm: bool = False
@@ -179,19 +182,28 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class Gradients:
-    """Draws how far back the gradients of trained recurrent models reach, before and after their training."""
+    """Draws how far back the gradients of recurrent models reach, before and after training, and what they learn to remember."""
 
-    runs: tuple[Path, ...]
-    """run folders of running text, to be compared"""
     output: Path
     """HTML file"""
+    runs: tuple[Path, ...] = ()
+    """run folders of running text, to be compared"""
     steps: Annotated[int, Bounds(2, 2000)] = 128
     """steps back"""
     texts: Annotated[int, Bounds(1, 10_000)] = 64
     """windows of the test text over which the norms are averaged"""
+    tasks: tuple[Literal["adding", "copy"], ...] = ()
+    """train networks to add two marked numbers, to copy symbols after a pause; what is done is kept beside the output, and not redone"""
+    task_steps: tuple[int, ...] = (50, 100, 200, 500)
+    """how long the sequences of the tasks are"""
+    updates: Annotated[int, Bounds(1, 1_000_000)] = 4000
+    """of training at most, for each network and task"""
 
     def __post_init__(self):
         check_bounds(self)
+        wrong = [steps for steps in self.task_steps if not 2 <= steps <= 10_000]
+        if wrong:
+            raise InputError(f"`task_steps` has {wrong[0]}; expected numbers from 2 to 10000.")
 
 
 SEARCH = {

@@ -1,10 +1,7 @@
 """The language model task's functions: data, model, export, evaluation, report, sample."""
 
-import dataclasses
-import itertools
 import json
 import math
-import sys
 
 import keras
 import numpy as np
@@ -12,7 +9,6 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import zoo
-from apps.data.text import read_lines
 from apps.fit import WarmupCosine
 from apps.language_model.config import TASK
 from apps.language_model.corpus import (
@@ -25,17 +21,17 @@ from apps.language_model.corpus import (
     window_batches,
 )
 from apps.language_model.generation import TextSampler
-from apps.language_model.gradients import WHAT, gradient_norms
-from apps.report import COLOURS, Section, figure, history_figure, svg, write_report
+from apps.language_model.gradients import reach_section
+from apps.language_model.long_range import tasks_section
+from apps.language_model.writing import complete, sample, score
+from apps.report import Section, history_figure, write_report
 from apps.run_folder import read_config
 from apps.task import Data
 from apps.train import open_run
 from tflite.export import convert, write_device_folder
 from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Generator
-from tflite.runtime.errors import InputError as RuntimeInputError
-from tflite.runtime.sampling import Sampling
-from tflite.runtime.text import BOUNDARY, NEWLINE, pretokens
+from tflite.runtime.text import NEWLINE
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
@@ -50,6 +46,7 @@ COUNTED, WEIGHED = (
     20_000,
 )  # tokens at most: that n-grams are counted in; that choose how much a model weighs in a mixture
 SPLITS = ("train", "val", "test")
+VERBS = (sample, complete, score)  # the commands look for them here
 
 
 def data(config):
@@ -97,9 +94,10 @@ def model(config, data):
     network = zoo.build(config.model, **builder_arguments(config, data), **carried)
     clip = {CLIPPING[config.clip]: config.clip_at} if CLIPPING[config.clip] else {}
     network.compile(
-        keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, **clip),
+        keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=config.weight_decay, **clip),
         loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
-        metrics={"logits": [Perplexity()]},
+        # of running text, which has no padding, the loss says as much, and for a large vocabulary another softmax is dear
+        metrics=None if config.running else {"logits": [Perplexity()]},
     )
     return network
 
@@ -338,143 +336,35 @@ def next_commands(folder, config):
     ]
 
 
-def sample(options):
-    """Prints texts, token by token."""
-    read_config(options.run, TASK)
-    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(Sampling)}
-    Sampling(**chosen)
-    generator = Generator(options.run / "device", options.precision)
-    length = None if generator.ends else options.length
-    for index in range(options.count):
-        for text in generator.stream(options.seed, index, options.prefix, length, **chosen):
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        sys.stdout.write("\n")
-
-
-def complete(options):
-    """Prints the likeliest continuations of a text, or asks for one text after another."""
-    read_config(options.run, TASK)
-    generator = Generator(options.run / "device", options.precision)
-    if options.prefix is not None:
-        _offer(generator, options.prefix, options)
-        return
-    print("Type a text, or a number to go on from what was offered; an empty line ends.")
-    text, found = "", []
-    while answer := _ask():
-        number = int(answer) - 1 if answer.strip().isdecimal() else None
-        text = text + found[number] if number is not None and 0 <= number < len(found) else answer
-        try:
-            found = _offer(generator, text, options)
-        except RuntimeInputError as error:
-            print(f"error: {error}")
-
-
-def _ask():
-    try:
-        return input("> ")
-    except EOFError:
-        return ""
-
-
-def _offer(generator, text, options):
-    """Prints and returns continuations."""
-    length = len(generator.tokenizer.encode(text)) + options.length
-    until = None if options.whole else " \n"
-    found = generator.beam(text, max(options.width, options.count), length, options.length_penalty, until)[: options.count]
-    for number, (continuation, score) in enumerate(found, 1):
-        print(f"{number}  {100 * math.exp(score):5.1f}%  {text}[{continuation}]".replace(NEWLINE, "\u23ce"))
-    return [continuation for continuation, _ in found]
-
-
-def score(options):
-    """Prints a line for each line of a file: nats in all, perplexity a token, the text with its surprises in brackets.
-
-    Characters that the model has never seen have no probability: they are counted, shown as ?, and make their line infinite; what
-    follows one is read as if a line began there. Words that it does not know are counted as its unknown token.
-    """
-    read_config(options.run, TASK)
-    lines = read_lines(options.text)
-    generator = Generator(options.run / "device", options.precision)
-    tokenizer = generator.tokenizer
-    print("nats\tperplexity\tline")
-    total, tokens, unknown = 0.0, 0, 0
-    for line in lines:
-        found, shown = tokenizer.encode(line), pretokens(line, tokenizer.kind, tokenizer.lower)
-        if tokenizer.kind == "subwords":
-            shown = [tokenizer.visible(token, BOUNDARY if i == 0 else found[i - 1]) for i, token in enumerate(found)]
-        known = np.array([token not in (None, tokenizer.unknown) for token in found], bool)
-        nats = generator.score(np.array([BOUNDARY, *(BOUNDARY if token is None else token for token in found), BOUNDARY]))
-        if tokenizer.unknown is None:
-            nats[:-1][~known] = np.inf
-        unknown += int((~known).sum())
-        total, tokens = total + nats[np.isfinite(nats)].sum(), tokens + int(np.isfinite(nats).sum())
-        worst = set(np.argsort(-nats[:-1], kind="stable")[: options.surprises])
-        marked = [
-            f"[{text if seen else '?' if tokenizer.unknown is None else text + '?'}]" if i in worst or not seen else text
-            for i, (text, seen) in enumerate(zip(shown, known))
-        ]
-        print(f"{nats.sum():.2f}\t{np.exp(np.mean(nats)):.2f}\t{(' ' if tokenizer.kind == 'words' else '').join(marked)}")
-    kind = tokenizer.kind
-    notes = {
-        "characters": f"; {unknown} characters that the model has never seen are left out of this line",
-        "words": f"; {unknown} words that the model does not know are counted as its unknown token",
-    }
-    note = notes["characters" if kind == "characters" else "words"] if unknown else ""
-    print(f"{total:.2f}\t{np.exp(total / tokens):.2f}\tall {len(lines)} lines, {tokens} {kind} and ends{note}")
-
-
 def gradients(options):
-    """Writes the notes' picture of vanishing gradients for some runs."""
-    curves, rows = {}, [("run", "model", "", *WHAT)]
-    for folder in options.runs:
-        config = read_config(folder, TASK)
-        if not config.running:
-            raise InputError(
-                f"{folder} holds a model of lines; expected running text, which has {options.steps} steps to look back on."
-            )
-        if not config.recurrent:
-            raise InputError(f"{folder} holds a {config.model}; expected a recurrent one.")
-        _, data, trained = open_run(TASK, folder)
-        text = data.content.tokens("test")
-        starts = np.linspace(0, len(text) - options.steps - 1, options.texts).astype(int)
-        if starts[-1] < 0:
-            raise InputError(
-                f"{folder} has {len(text)} characters to test; expected more than {options.steps}. Give fewer --steps."
-            )
-        tokens = np.stack([text[start : start + options.steps + 1] for start in starts])
-        fresh = zoo.build(config.model, **builder_arguments(config, data))
-        for when, network in (("before training", fresh), ("after training", trained)):
-            norms = gradient_norms(network, tokens)
-            curves[f"{folder.name} ({config.model}), {when}"] = norms
-            rows.append((folder.name, config.model, when, *(f"{norms[what][0] / norms[what][-1]:.1e}" for what in WHAT)))
-    sections = [
-        Section(
-            "How far back the gradient reaches",
-            "The loss is that of the last step. At each step before it: the norm of the loss's gradient with respect to what that step added to "
-            f"the input matrix's gradient, to its input, and to its hidden state (an LSTM's cell included); the mean over {options.texts} windows of the test text.\n"
-            f"The table has the norm {options.steps - 1} steps back as a share of the norm at the last step.",
-            rows=rows,
-            figures=[
-                (reach_figure(curves, what), f"Gradient of the {what} by steps back; dashed before training, whole after.")
-                for what in WHAT
-            ],
-        )
-    ]
+    """Writes the notes' picture of vanishing gradients for some runs, and the table of the tasks that need a long memory."""
+    if not options.runs and not options.tasks:
+        raise InputError("`runs` and `tasks` are both empty; expected run folders of running text, or --tasks adding copy.")
+    networks = [network for folder in options.runs for network in _before_and_after(folder, options)]
+    sections = [reach_section(networks, options)] if networks else []
+    if options.tasks:
+        sections.append(tasks_section(options))
     write_report(options.output, "Vanishing gradients", sections)
     tqdm.write(f"report: {options.output}")
 
 
-def reach_figure(curves, what):
-    """Norms by steps back, logarithmic. curves: {'model, before training': {what: norms}}."""
-    drawing, axes = figure(height=2.8)
-    colours = dict(zip(dict.fromkeys(name.split(",")[0] for name in curves), itertools.cycle(COLOURS)))
-    for name, norms in curves.items():
-        back = np.arange(len(norms[what]))[::-1]
-        dashes = {"linestyle": "--"} if "before" in name else {}
-        axes.plot(back, norms[what], color=colours[name.split(",")[0]], label=name, **dashes)
-    axes.set_yscale("log")
-    axes.set_xlabel("steps back")
-    axes.set_ylabel("norm")
-    axes.legend(fontsize=8)
-    return svg(drawing)
+def _before_and_after(folder, options):
+    """[(run, model, 'before training' or 'after training', network, tokens to look at)] of a run of running text."""
+    config = read_config(folder, TASK)
+    if not config.running:
+        raise InputError(
+            f"{folder} holds a model of lines; expected running text, which has {options.steps} steps to look back on."
+        )
+    if not config.recurrent:
+        raise InputError(f"{folder} holds a {config.model}; expected a recurrent one.")
+    _, data, trained = open_run(TASK, folder)
+    text = data.content.tokens("test")
+    starts = np.linspace(0, len(text) - options.steps - 1, options.texts).astype(int)
+    if starts[-1] < 0:
+        raise InputError(
+            f"{folder} has {len(text)} {config.tokens} to test; expected more than {options.steps}. Give fewer --steps."
+        )
+    tokens = np.stack([text[start : start + options.steps + 1] for start in starts])
+    fresh = zoo.build(config.model, **builder_arguments(config, data))
+    both = (("before training", fresh), ("after training", trained))
+    return [(folder.name, config.model, when, network, tokens) for when, network in both]

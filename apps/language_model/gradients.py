@@ -4,9 +4,13 @@ The loss at the last of `steps` steps, and the norm of its gradient with respect
 the input matrix. Source: the notes, vanishing gradients; Pascanu et al. 2013, arXiv:1211.5063.
 """
 
+import itertools
+
 import keras
 import numpy as np
 import tensorflow as tf
+
+from apps.report import COLOURS, Section, figure, svg
 
 WHAT = ("input matrix", "input", "hidden state")
 
@@ -59,3 +63,38 @@ def _reading_sums(cell):
     copy.build((None, kernel.shape[1]))
     copy.set_weights([np.eye(kernel.shape[1], dtype="float32"), *others])
     return copy
+
+
+def reach_section(networks, options):
+    """The figures and the table. networks: (run, model, 'before training' or 'after training', network, tokens)."""
+    curves, rows = {}, [("run", "model", "", *WHAT)]
+    for run, model, when, network, tokens in networks:
+        norms = gradient_norms(network, tokens)
+        curves[f"{run} ({model}), {when}"] = norms
+        rows.append((run, model, when, *(f"{norms[what][0] / norms[what][-1]:.1e}" for what in WHAT)))
+    return Section(
+        "How far back the gradient reaches",
+        "The loss is that of the last step. At each step before it: the norm of the loss's gradient with respect to what that step added to "
+        f"the input matrix's gradient, to its input, and to its hidden state (an LSTM's cell included); the mean over {options.texts} windows of the test text.\n"
+        f"The table has the norm {options.steps - 1} steps back as a share of the norm at the last step.",
+        rows=rows,
+        figures=[
+            (reach_figure(curves, what), f"Gradient of the {what} by steps back; dashed before training, whole after.")
+            for what in WHAT
+        ],
+    )
+
+
+def reach_figure(curves, what):
+    """Norms by steps back, logarithmic. curves: {'model, before training': {what: norms}}."""
+    drawing, axes = figure(height=2.8)
+    colours = dict(zip(dict.fromkeys(name.split(",")[0] for name in curves), itertools.cycle(COLOURS)))
+    for name, norms in curves.items():
+        back = np.arange(len(norms[what]))[::-1]
+        dashes = {"linestyle": "--"} if "before" in name else {}
+        axes.plot(back, norms[what], color=colours[name.split(",")[0]], label=name, **dashes)
+    axes.set_yscale("log")
+    axes.set_xlabel("steps back")
+    axes.set_ylabel("norm")
+    axes.legend(fontsize=8)
+    return svg(drawing)

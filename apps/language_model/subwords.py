@@ -13,6 +13,14 @@ def learn_subwords(counts, size):
     """
     import sentencepiece
 
+    processor = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(counts, size))
+    return [processor.id_to_piece(i) for i in range(processor.get_piece_size()) if not processor.is_unknown(i)]
+
+
+def sentencepiece_model(counts, size):
+    """The content of SentencePiece's own file."""
+    import sentencepiece
+
     lines = (f"{word.replace(SPACE, ' ').strip()}\t{count}" for word, count in counts.items() if word.strip(SPACE + " \t\r\v\f"))
     model = io.BytesIO()
     try:
@@ -32,5 +40,4 @@ def learn_subwords(counts, size):
         )
     except RuntimeError as error:
         raise InputError(f"no {size} subwords can be learnt from this text: {' '.join(str(error).split())[-200:]}") from None
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    return [processor.id_to_piece(i) for i in range(processor.get_piece_size()) if not processor.is_unknown(i)]
+    return model.getvalue()

@@ -1,14 +1,16 @@
 """The language model learns a toy language, writes the same text everywhere, and is scored honestly."""
 
 import json
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import zoo
-from apps.language_model import functions
-from apps.language_model.config import TASK, Config, Gradients, Score
+from apps.language_model import functions, long_range
+from apps.language_model.config import TASK, Complete, Config, Gradients, Sample, Score
 from apps.language_model.corpus import inputs_and_targets, line_batches, read_corpus, window_batches
 from apps.language_model.generation import TextSampler
 from apps.language_model.gradients import gradient_norms, step_gradients
@@ -201,6 +203,168 @@ def test_running_text_is_learnt_and_goes_on_past_the_end_of_a_line(abc):
     assert carried["tokens"] == windows["tokens"] == 2000
     assert json.loads((folder / "parity.json").read_text())["10 sampled texts: float TFLite against Keras"]["within"] == 1
     assert "the last 2,000 test" in (folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="session")
+def story(tmp_path_factory):
+    """A folder of texts, and a function that trains a model of their words or subwords."""
+    folder = tmp_path_factory.mktemp("story")
+    (folder / "texts").mkdir()
+    for number in range(12):
+        lines = [
+            f"The {'cat' if (number + i) % 2 else 'dog'} isn\u2019t {'in' if i % 3 else 'on'} it; it sleeps." for i in range(40)
+        ]
+        (folder / "texts" / f"{number}.txt").write_text("\n".join([*lines, f"Number{number} ends."]))
+
+    def run(tokens):
+        config = Config(
+            text=folder / "texts",
+            layout="running",
+            tokens=tokens,
+            vocabulary_size=30 if tokens == "words" else 45,
+            lower=tokens == "words",
+            units=24,
+            dimensions=8,
+            steps=300,
+            steps_per_epoch=100,
+            batch_size=4,
+            window=10,
+            learning_rate=0.02,
+            dropout=0.0,
+        )
+        if not (folder / tokens).exists():
+            train(TASK, config, folder / tokens)
+        return folder / tokens, config
+
+    return run
+
+
+@pytest.mark.parametrize("tokens", ["words", "subwords"])
+def test_words_and_subwords_are_learnt_and_written_the_same_everywhere(story, tokens):
+    folder, config = story(tokens)
+    generator = Generator(folder / "device")
+    text = generator.sample(seed=3, prefix="The cat", max_length=150)
+    assert text.count(" it; it sleeps.\n") > 5 and "<unknown>" not in text
+    loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    for prefix in ("", "The cat isn\u2019t in it; it", "the dog.\nThe dog" if tokens == "words" else "The dog.\nThe dog"):
+        found = loaded(
+            seed=tf.constant(1),
+            first=tf.constant(4),
+            count=tf.constant(5),
+            temperature=tf.constant(1.2),
+            top_k=tf.constant(0),
+            top_p=tf.constant(1.0),
+            prefix=tf.constant(prefix),
+        )["text"].numpy()
+        texts = [generator.sample(1, 4 + i, prefix=prefix, temperature=1.2) for i in range(5)]
+        assert [text.decode() for text in found] == texts
+        assert len(set(texts)) == 5
+    table = json.loads((folder / "metrics.json").read_text())["table"]
+    assert table["gru_language_model, float file, state carried"]["nats"] < 0.5
+    assert any("interpolated" in name for name in table)
+
+
+def test_whole_documents_train_validate_and_test(story):
+    folder, config = story("words")
+    corpus = read_corpus(config)
+    assert {split: len(names) for split, names in corpus.documents.items()} == {"train": 10, "val": 1, "test": 1}
+    assert len({name for names in corpus.documents.values() for name in names}) == 12
+    # each document's last line has a name that only it has: known where it trains, counted as unknown elsewhere
+    known = [word for word in corpus.vocabulary if word.startswith("number")]
+    assert len(known) == 10
+    for split, unknown in (("train", 0), ("val", 1), ("test", 1)):
+        assert (corpus.tokens(split)[1:] == 2).sum() == unknown
+    assert "unknown: 0.0% of train, 0.2% of val, 0.2% of test" in corpus.summary
+
+
+def test_the_best_weight_of_a_mixture_is_found():
+    rng = np.random.default_rng(0)
+    first = rng.random(20_000) < 0.7  # a source that is the first model 7 times in 10
+    sure, unsure = -np.log(0.9), -np.log(0.1)
+    nats = np.where(first, sure, unsure), np.where(first, unsure, sure)
+    share = functions.best_share(*nats)
+    assert 0.9 * share + 0.1 * (1 - share) == pytest.approx(first.mean(), abs=0.01)
+    assert functions.best_share(nats[0], nats[0] + 1) == pytest.approx(0.99)
+
+
+def test_continuations_are_offered_with_their_probabilities(cycle, capsys, monkeypatch):
+    folder, _ = cycle
+    functions.complete(Complete(run=folder, prefix="abc", count=2, length=3))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("1 ") and first.endswith("abc[def]") and float(first.split()[1].rstrip("%")) > 50
+    assert float(second.split()[1].rstrip("%")) < 50
+    typed = iter(["ab", "1", "Z", ""])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    functions.complete(Complete(run=folder, count=1, length=2))
+    out = capsys.readouterr().out
+    assert "ab[cd]" in out and "abcd[ef]" in out and "error: `prefix` has 'Z'" in out
+
+
+def test_a_sample_keeps_to_its_options(cycle, capsys):
+    functions.sample(Sample(run=cycle[0], count=3, prefix="a", stop=("f",), banned=("h",)))
+    assert capsys.readouterr().out.splitlines() == ["abcde"] * 3
+
+
+def test_a_list_of_lines_that_is_too_long_for_memory_is_refused(tmp_path):
+    with open(tmp_path / "x.txt", "wb") as file:
+        file.truncate(300_000_000)  # sparse
+    with pytest.raises(zoo.InputError, match="has 300,000,000 bytes; expected at most .* --layout running"):
+        read_corpus(Config(text=tmp_path / "x.txt"))
+
+
+def test_memory_does_not_grow_with_the_text(tmp_path):
+    """Five times the text, a fifth more memory at most, as Python's own allocator counts it."""
+    peaks = []
+    for times in (20, 100):
+        (tmp_path / "x.txt").write_text("It was the best of times, it was the worst of times,\n" * (4000 * times))
+        tracemalloc.start()
+        corpus = read_corpus(Config(text=tmp_path / "x.txt", layout="running", tokens="words"))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(corpus.tokens("train")) > 4000 * times * 13 * 0.87
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+@pytest.mark.parametrize("task", ["adding", "copy"])
+def test_the_long_tasks_are_what_they_say(task):
+    rng = np.random.default_rng(0)
+    frames, answers = getattr(long_range, task)(rng, 50, 20)
+    if task == "adding":
+        assert frames.shape == (50, 20, 2) and (frames[:, :10, 1].sum(1) == 1).all() and (frames[:, 10:, 1].sum(1) == 1).all()
+        np.testing.assert_allclose((frames[:, :, 0] * frames[:, :, 1]).sum(1), answers[:, 0, 0], rtol=1e-6)
+    else:
+        tokens = frames.argmax(-1)
+        np.testing.assert_array_equal(tokens[:, :5], answers)
+        assert (tokens[:, 24] == 9).all() and (np.delete(tokens[:, 5:], 19, 1) == 8).all() and tokens.shape == (50, 30)
+    untrained = long_range.measure("gru", task, 20, 1)
+    assert not untrained["solved"] and untrained["updates"] == 1 and untrained["error"] > 0.05
+
+
+def test_a_short_task_is_solved():
+    found = long_range.measure("irnn", "adding", 6, 1000)
+    assert found["solved"] and found["error"] < 0.01 and found["updates"] < 1000
+
+
+def test_the_tasks_that_are_done_are_not_done_again(tmp_path):
+    options = Gradients(output=tmp_path / "x.html", tasks=("copy",), task_steps=(2,), updates=1)
+    functions.gradients(options)
+    done = json.loads((tmp_path / "x.json").read_text())
+    assert set(done) == {f"copy, 2 steps, {cell}, 1 updates" for cell in long_range.CELLS}
+    done["copy, 2 steps, gru, 1 updates"] = {"solved": True, "updates": 1, "error": 0.00125}
+    (tmp_path / "x.json").write_text(json.dumps(done))
+    functions.gradients(options)
+    assert "solved, 1 updates (0.0013)" in (tmp_path / "x.html").read_text()
+
+
+def test_windows_without_a_carried_state_begin_elsewhere_on_every_pass():
+    config, tokens = Config(batch_size=4, window=5, carry=False), np.arange(101)
+    stream, later = window_batches(tokens, config, 0), window_batches(tokens, config, 9)
+    seen = [next(stream) for _ in range(10)]
+    np.testing.assert_array_equal(seen[9][0], next(later)[0])
+    for x, y in seen:
+        np.testing.assert_array_equal(x[:, 1:], y["logits"][:, :-1])
+        assert (np.diff(x, axis=0) == 25).all() and x.max() < 101
+    assert len({int(x[0, 0]) for x, _ in seen[::4]}) > 1
 
 
 def test_windows_of_running_text_go_on_from_any_step():

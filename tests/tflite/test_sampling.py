@@ -1,13 +1,20 @@
 """The counter-based generator and the sampler: one definition, two implementations."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tflite.runtime import randomness, sampling
+import zoo
+from tflite.export import convert, write_device_folder
+from tflite.runtime import Generator, InputError, randomness, sampling
+from tflite.streaming import to_step_model
 from zoo.decoding import sampling as graph
+
+LETTERS = "abcde"
 
 
 @pytest.mark.parametrize(
@@ -108,3 +115,153 @@ def test_top_k_and_top_p_leave_the_rest_out():
 def test_wrong_sampling_options_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         sampling.Sampling(**options)
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    """(a Generator of an untrained model of five letters, that model)."""
+    folder = tmp_path_factory.mktemp("letters") / "device"
+    model = zoo.build("gru_language_model", vocabulary=7, dimensions=4, units=12, seed=3)
+    model.set_weights([5 * weight for weight in model.get_weights()])  # far from uniform
+    step, states = to_step_model(model)
+    vocabulary = ["<padding>", "<boundary>", *LETTERS]
+    write_device_folder(
+        folder,
+        step,
+        states,
+        float_file=convert(step),
+        int8_file=convert(step, int8_weights=True),
+        notices={"NOTICE.md": "none"},
+        description={"kind": "generator", "name": "letters", "vocabulary": vocabulary, "max_length": 12},
+        readme="letters",
+    )
+    return Generator(folder), model
+
+
+def texts(writer, count=60, **options):
+    return [writer[0].sample(seed=5, index=index, **options) for index in range(count)]
+
+
+def test_banned_tokens_never_come_and_required_ones_always_do(writer):
+    assert any("b" in text for text in texts(writer)) and any("d" not in text for text in texts(writer))
+    assert not any("b" in text for text in texts(writer, banned=("b",)))
+    found = texts(writer, required=("a", "d"), max_length=4)
+    assert all("a" in text and "d" in text and len(text) <= 4 for text in found)
+    assert all(sorted(text) == sorted("abcd") for text in texts(writer, required=tuple("abcd"), max_length=4))
+
+
+def test_no_sequence_comes_twice(writer):
+    def repeats(text, n):
+        parts = [text[i : i + n] for i in range(len(text) - n + 1)]
+        return len(set(parts)) < len(parts)
+
+    assert any(repeats(text, 2) for text in texts(writer))
+    for n in (1, 2, 3):
+        assert not any(repeats(text, n) for text in texts(writer, no_repeat=n, prefix="ab"))
+
+
+def test_repetition_costs_what_it_should(writer):
+    """The log probability of what was written is multiplied; so is nothing else."""
+    generator, model = writer
+    logs = np.asarray(tf.nn.log_softmax(model(np.array([[1, 2, 4]]))["logits"][0, -1]), np.float64)
+    logs[[2, 4]] *= 3.0
+    logs[0] = -np.inf
+    expected = np.exp(logs) / np.exp(logs).sum()
+    drawn = [generator.sample(1, i, prefix="ac", repetition_penalty=3.0, max_length=3)[2:] for i in range(3000)]
+    found = [drawn.count(text) / len(drawn) for text in ("", *LETTERS)]
+    np.testing.assert_allclose(found, expected[1:], atol=0.03)
+
+
+def test_typical_tokens_are_those_whose_surprise_is_nearest_to_the_entropy():
+    weights = np.array([0.0, 0.5, 0.2, 0.2, 0.06, 0.04])
+    with np.errstate(divide="ignore"):
+        logits = np.log(weights)
+    surprise = -np.log(weights[1:])
+    order = 1 + np.argsort(np.abs(surprise - np.sum(weights[1:] * surprise)), kind="stable")
+    for share in (0.1, 0.3, 0.5, 0.92):
+        kept = order[: 1 + int(np.sum(np.cumsum(weights[order]) < share - 1e-6))]
+        assert np.flatnonzero(frequencies(logits, typical_p=share)).tolist() == sorted(kept)
+
+
+def test_a_text_ends_before_a_stop_string_and_none_of_it_is_shown(writer):
+    whole, stopped = texts(writer), texts(writer, stop=("ab", "cc"))
+    assert any("ab" in text or "cc" in text for text in whole)
+    ends = [[text.find(stop) for stop in ("ab", "cc") if stop in text] for text in whole]
+    assert stopped == [text[: min(places)] if places else text for text, places in zip(whole, ends)]
+
+
+@pytest.mark.parametrize("prefix", ["a", "b", "cd", "ee"])
+@pytest.mark.parametrize("share", [0.2, 0.6])
+def test_contrastive_search_is_the_best_of_the_likeliest_by_its_own_equation(writer, prefix, share):
+    generator, model = writer
+    k = 3
+
+    def after(tokens):
+        logits = np.asarray(model(np.array([[1, *tokens]]))["logits"][0], np.float64)
+        centred = logits - logits.mean(axis=-1, keepdims=True)
+        return logits[-1], centred / np.linalg.norm(centred, axis=-1, keepdims=True)
+
+    tokens = [LETTERS.index(letter) + 2 for letter in prefix]
+    while len(tokens) < 7:
+        logits, _ = after(tokens)
+        logits[0] = -np.inf
+        probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        likeliest = np.argsort(-probabilities, kind="stable")[:k]
+        seen = {token: after([*tokens, int(token)])[1] for token in likeliest}
+        gains = [(1 - share) * probabilities[t] - share * (seen[t][:-1] @ seen[t][-1]).max() for t in likeliest]
+        token = int(likeliest[int(np.argmax(gains))])
+        if token == 1:
+            break
+        tokens.append(token)
+    expected = "".join(LETTERS[token - 2] for token in tokens)
+    assert generator.sample(prefix=prefix, contrastive=share, top_k=k, max_length=7) == expected
+
+
+def likelihood(model, tokens):
+    logs = np.asarray(tf.nn.log_softmax(model(np.array([[1, *tokens]]))["logits"][0]), np.float64)
+    return sum(logs[i, token] for i, token in enumerate(tokens))
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1.0])
+def test_a_wide_beam_finds_what_a_full_search_finds(writer, penalty):
+    generator, model = writer
+    whole = [letters for n in range(4) for letters in itertools.product(range(2, 7), repeat=n)]
+    candidates = {}
+    for letters in whole:
+        tokens = letters if len(letters) == 3 else (*letters, 1)  # three tokens at most, so the longest have no end
+        candidates["".join(LETTERS[t - 2] for t in letters)] = (likelihood(model, tokens), len(tokens))
+    best = sorted(candidates, key=lambda text: -candidates[text][0] / candidates[text][1] ** penalty)[:5]
+    found = generator.beam(width=200, max_length=3, length_penalty=penalty)[:5]
+    assert [text for text, _ in found] == best
+    np.testing.assert_allclose([score for _, score in found], [candidates[text][0] for text in best], rtol=1e-4)
+    assert generator.beam("ab", width=1, max_length=3)[0][0] == generator.sample(prefix="ab", top_k=1, max_length=3)[2:]
+
+
+def test_the_cost_of_a_token_does_not_grow(writer):
+    """One step of the model a token, whatever was written before."""
+    generator, _ = writer
+    steps = []
+    counted = generator._step
+    generator._step = lambda token, state: steps.append(token) or counted(token, state)
+    try:
+        text = generator.sample(seed=1, max_length=400, banned=("a",), required=("b",))
+    finally:
+        generator._step = counted
+    assert len(steps) == len(text) + (len(text) < 400)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"banned": ("Z",)}, "`banned` has 'Z', which is not one of the model's 7 tokens"),
+        ({"required": ("ab",)}, "`required` has 'ab', which is not one"),
+        ({"banned": ("a",), "required": ("a",)}, "'a' is both banned and required"),
+        ({"required": tuple("abc"), "max_length": 2}, "`required` has 3 tokens; there is room for 2"),
+        ({"prefix": "abc", "max_length": 2}, "`prefix` has 3 characters; expected at most 2"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(writer, options, words):
+    with pytest.raises(InputError, match=words):
+        writer[0].sample(**options)
+    with pytest.raises(InputError, match="`width` is 0"):
+        writer[0].beam(width=0)
