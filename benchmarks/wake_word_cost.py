@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,12 @@ import zoo
 from apps.data.audio import write_audio
 from apps.run_folder import write_json
 from apps.trigger_word.recordings import bundled
+from benchmarks.peers import peer
 from tflite.export import convert, write_device_folder
 from tflite.streaming import to_step_model
 from zoo.presets import SHIPPED
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = ROOT / "build" / "peers"
 SECONDS, ROUNDS = 600, 3
 REFERENCE = "pymicro-wakeword 2.5.0, alexa, 80 ms"
 MEASURE = """
@@ -64,16 +63,6 @@ def push(piece):
     for found in features.process_streaming(piece):
         list(word.process_streaming(found))
 """
-
-
-def peer(package):
-    """The interpreter of an environment that has a peer, made where it is missing."""
-    folder = PEERS / package.replace("==", "-")
-    if not (folder / "done").is_file():
-        venv.create(folder, with_pip=True, clear=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", package], check=True)
-        (folder / "done").touch()
-    return folder / "bin" / "python"
 
 
 def model_bytes(python, package, names):

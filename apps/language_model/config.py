@@ -21,6 +21,8 @@ class Config(TrainingConfig):
     """of --text: one item a line, each a text by itself, or running text, whose last tenth tests"""
     dataset: Literal["bundled", "names", "shakespeare", "books"] = "bundled"
     """names that come with the project, the larger public list of names, or tiny Shakespeare or 24 books, which are running text"""
+    repeated: Literal["dropped", "kept"] = "dropped"
+    """lines that come twice: each once and in one split only, or all, split at random, 1,000 to test, as makemore does"""
     tokens: Literal["characters", "words", "subwords"] = "characters"
     """what a token of running text is"""
     vocabulary_size: Annotated[int, Bounds(10, 1_000_000)] = 20_000

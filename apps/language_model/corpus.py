@@ -59,9 +59,14 @@ class Lines:
     def summary(self):
         """What a report says of it."""
         count = {split: len(lines) for split, lines in self.parts.items()}
+        known = set(self.parts["train"])
+        repeated = sum(line in known for line in self.parts["test"])
+        what = (
+            f"{repeated} of the tested ones also train" if repeated else f"{self.duplicates} duplicates dropped before the split"
+        )
         return (
             f"{self.source}: {count['train']} lines to train, {count['val']} to validate, {count['test']} to test; "
-            f"{self.duplicates} duplicates dropped before the split; {len(self.vocabulary)} tokens, padding and boundary among them."
+            f"{what}; {len(self.vocabulary)} tokens, padding and boundary among them."
         )
 
 
@@ -128,7 +133,7 @@ def _share(tokens, token):
 def read_corpus(config):
     """The corpus of a configuration.
 
-    Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test. Running text: the first 88% train, then
+    Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test; or all, a thousand each to val and test. Running text: the first 88% train, then
     2% val, the last 10% test, the customary cut; of a folder, whole files by a hash of their names, a tenth each to val and test.
     Books: as their README splits them.
     """
@@ -167,14 +172,19 @@ def _lines(lines, source, config):
     distinct = sorted(set(lines))
     if len(distinct) < LEAST:
         raise InputError(f"the text has {len(distinct)} distinct lines; expected at least {LEAST}, better thousands.")
-    split = {"train": [], "val": [], "test": []}
-    for line in distinct:
-        place = hashlib.sha256(f"{config.seed}:{line}".encode()).digest()[0] * 10 // 256
-        split["test" if place == 0 else "val" if place == 1 else "train"].append(line)
+    if config.repeated == "kept":
+        order = np.argsort(Stream(config.seed + 2, 0).array(len(lines)), kind="stable")
+        shuffled, held = [lines[i] for i in order], min(1000, len(lines) // 10)
+        split = {"train": shuffled[: -2 * held], "val": shuffled[-2 * held : -held], "test": shuffled[-held:]}
+    else:
+        split = {"train": [], "val": [], "test": []}
+        for line in distinct:
+            place = hashlib.sha256(f"{config.seed}:{line}".encode()).digest()[0] * 10 // 256
+            split["test" if place == 0 else "val" if place == 1 else "train"].append(line)
     if not split["val"] or not split["test"]:
         raise InputError(f"the text's {len(distinct)} lines leave none to validate or test with; give more.")
     tokenizer = Tokenizer((PADDING, END, *sorted(set("".join(distinct)))), lower=config.lower)
-    return Lines(tokenizer, split, len(lines) - len(distinct), source)
+    return Lines(tokenizer, split, len(lines) - sum(map(len, split.values())), source)
 
 
 def _documents(config):
@@ -208,11 +218,11 @@ def _documents(config):
 def _running(split, source, config):
     """Reads the documents once, into files that are gone when the program ends, so that memory does not grow with the text."""
     words, file, ends = {NEWLINE: 0}, tempfile.TemporaryFile(), []
+    numbered = _numbered_characters if config.tokens == "characters" else _numbered
     for documents in split.values():
         for _, chunks in documents:
             for text in chunks:
-                found = pretokens(text, config.tokens, config.lower)
-                np.array([words.setdefault(word, len(words)) for word in found], np.int32).tofile(file)
+                numbered(text, words, config).tofile(file)
         ends.append(file.tell() // 4)
     count = file.tell() // 4
     least = config.batch_size * config.window + 1
@@ -245,6 +255,17 @@ def _running(split, source, config):
     file.flush()
     documents = {} if None in split else {part: [name for name, _ in found] for part, found in split.items()}
     return Running(tokenizer, np.memmap(file, np.int32, "r"), dict(zip(("train", "val", "test"), bounds)), documents, source)
+
+
+def _numbered(text, words, config):
+    """The number of each word or mark of a text: (n,) int32. words: the number of each that was seen, to which new ones are added."""
+    return np.array([words.setdefault(word, len(words)) for word in pretokens(text, config.tokens, config.lower)], np.int32)
+
+
+def _numbered_characters(text, words, config):
+    codes = np.frombuffer((text.lower() if config.lower else text).encode("utf-32-le"), np.uint32)
+    found, where = np.unique(codes, return_inverse=True)
+    return np.array([words.setdefault(chr(code), len(words)) for code in found], np.int32)[where]
 
 
 def _vocabulary(words, training, config):

@@ -1,7 +1,6 @@
 """The language model learns a toy language, writes the same text everywhere, and is scored honestly."""
 
 import json
-import time
 import tracemalloc
 
 import numpy as np
@@ -120,6 +119,14 @@ def test_lines_are_distinct_and_on_one_side_only(tmp_path):
     assert not train_lines & val and not train_lines & test and not val & test
     assert len(train_lines) + len(val) + len(test) == 300 and corpus.duplicates == 100
     assert 0.05 < len(test) / 300 < 0.2
+
+
+def test_repeated_lines_may_be_kept_and_are_counted(tmp_path):
+    (tmp_path / "x.txt").write_text("\n".join(f"word{i % 300}" for i in range(400)))
+    corpus = read_corpus(Config(text=tmp_path / "x.txt", repeated="kept"))
+    assert [len(corpus.parts[split]) for split in ("train", "val", "test")] == [320, 40, 40] and corpus.duplicates == 0
+    repeated = len([line for line in corpus.parts["test"] if line in corpus.parts["train"]])
+    assert repeated > 5 and f"{repeated} of the tested ones also train" in corpus.summary
 
 
 def test_tokens_begin_and_end_with_the_boundary():
