@@ -21,6 +21,7 @@ from benchmarks.peers import peer
 ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
 SIZES = {"vocabulary": 66, "dimensions": 64, "units": 512, "batch": 64, "window": 64}
+VOCABULARY = ["<padding>", "\n", *(chr(33 + i) for i in range(SIZES["vocabulary"] - 2))]
 ROUNDS, SECONDS = 3, 8
 WHAT = {
     "train float32": "training, float32",
@@ -40,9 +41,10 @@ def train(precision):
     import numpy as np
 
     from apps.language_model.config import Config
-    from apps.language_model.corpus import Running, Tokenizer
+    from apps.language_model.corpus import Running
     from apps.language_model.functions import model
     from apps.task import Data
+    from tflite.runtime.text import Tokenizer
 
     keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
     config = Config(
@@ -55,7 +57,7 @@ def train(precision):
         batch_size=SIZES["batch"],
         window=SIZES["window"],
     )
-    corpus = Running(Tokenizer(list(map(str, range(SIZES["vocabulary"])))), None, {}, {}, "")
+    corpus = Running(Tokenizer(VOCABULARY), None, {}, {}, "")
     network = model(config, Data(None, None, corpus, {}))
     tokens = np.random.default_rng(0).integers(1, SIZES["vocabulary"], (SIZES["batch"], SIZES["window"] + 1))
     network.train_on_batch(tokens[:, :-1], {"logits": tokens[:, 1:]})
@@ -84,8 +86,7 @@ def generator(folder, length):
 
     step, states = to_step_model(network())
     content = convert(step)
-    vocabulary = ["<padding>", "\n", *(chr(33 + i) for i in range(SIZES["vocabulary"] - 2))]
-    description = {"kind": "generator", "name": "speed", "vocabulary": vocabulary, "max_length": length, "boundary": "line"}
+    description = {"kind": "generator", "name": "speed", "vocabulary": VOCABULARY, "max_length": length, "boundary": "line"}
     write_device_folder(
         folder, step, states, float_file=content, int8_file=content, description=description, readme="", notices={}
     )
@@ -101,8 +102,7 @@ def sample(batch, length=500):
     from apps.language_model.generation import TextSampler
     from tflite.runtime.text import Tokenizer
 
-    vocabulary = ["<padding>", "\n", *(chr(33 + i) for i in range(SIZES["vocabulary"] - 2))]
-    sampler = TextSampler(network(), Tokenizer(vocabulary), length, ends=False)
+    sampler = TextSampler(network(), Tokenizer(VOCABULARY), length, ends=False)
     sampler.texts(count=batch)
     return best(lambda: sum(map(len, sampler.texts(seed=1, count=batch))))
 
@@ -131,7 +131,7 @@ def growth(characters=20_000, part=1_000):
 def run(command):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     if done.returncode:
-        sys.exit(f"error: {' '.join(map(str, command[:4]))} stopped: {done.stderr.strip().splitlines()[-1]}")
+        sys.exit(f"error: {' '.join(map(str, command[:4]))} stopped: {(done.stderr.strip() or 'killed').splitlines()[-1]}")
     return float(done.stdout.splitlines()[-1])
 
 

@@ -25,7 +25,7 @@ class Config(TrainingConfig):
     """lines that come twice: each once and in one split only, or all, split at random, 1,000 to test, as makemore does"""
     tokens: Literal["characters", "words", "subwords"] = "characters"
     """what a token of running text is"""
-    vocabulary_size: Annotated[int, Bounds(10, 1_000_000)] = 20_000
+    vocabulary_size: Annotated[int, Bounds(10, 900_000)] = 20_000
     """words or subwords that are known; others are counted as the unknown token"""
     lower: bool = False
     """read the text in lower case"""
@@ -39,7 +39,7 @@ class Config(TrainingConfig):
     ] = "gru_language_model"
     """builder of the zoo"""
     dimensions: Annotated[int, Bounds(1, 4096)] = 32
-    """of the character embeddings"""
+    """of the tokens' embeddings"""
     units: Annotated[int, Bounds(1, 8192)] = 128
     """width of the recurrent layers, or of the neural probabilistic model's hidden one"""
     depth: Annotated[int, Bounds(1, 16)] = 1

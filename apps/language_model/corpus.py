@@ -14,7 +14,7 @@ from tflite.runtime.text import BOUNDARY, NEWLINE, UNKNOWN_NAME, Tokenizer, pret
 from zoo.errors import InputError
 
 BUNDLED = Path(__file__).with_name("names.txt")
-PADDING, END = "<padding>", "<boundary>"
+PADDING_NAME, BOUNDARY_NAME = "<padding>", "<boundary>"
 LEAST = 30
 LONGEST_LIST = 200_000_000  # bytes: lines are compared with each other, in memory
 # of running text, in its order: the first part trains, the last tests
@@ -29,7 +29,7 @@ BOOKS = {
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    """tokenizer: of characters. parts: distinct lines by split ('train', 'val', 'test'). duplicates: lines dropped."""
+    """tokenizer: of characters. parts: lines by split ('train', 'val', 'test'). duplicates: lines dropped."""
 
     tokenizer: Tokenizer
     parts: dict
@@ -148,6 +148,10 @@ def read_corpus(config):
     if config.tokens != "characters":
         raise InputError(f"`tokens` is {config.tokens!r} for a list of lines; expected 'characters'. Give --layout running.")
     if config.text is not None:
+        if config.text.is_dir():
+            raise InputError(
+                f"{config.text} is a folder; give --layout running for the text files in it, or a file with one item a line."
+            )
         if config.text.is_file() and config.text.stat().st_size > LONGEST_LIST:
             raise InputError(
                 f"{config.text} has {config.text.stat().st_size:,} bytes; expected at most {LONGEST_LIST:,} for a list of lines. "
@@ -183,7 +187,7 @@ def _lines(lines, source, config):
             split["test" if place == 0 else "val" if place == 1 else "train"].append(line)
     if not split["val"] or not split["test"]:
         raise InputError(f"the text's {len(distinct)} lines leave none to validate or test with; give more.")
-    tokenizer = Tokenizer((PADDING, END, *sorted(set("".join(distinct)))), lower=config.lower)
+    tokenizer = Tokenizer((PADDING_NAME, BOUNDARY_NAME, *sorted(set("".join(distinct)))), lower=config.lower)
     return Lines(tokenizer, split, len(lines) - sum(map(len, split.values())), source)
 
 
@@ -221,26 +225,31 @@ def _running(split, source, config):
     numbered = _numbered_characters if config.tokens == "characters" else _numbered
     for documents in split.values():
         for _, chunks in documents:
+            last = words[NEWLINE]
             for text in chunks:
-                numbered(text, words, config).tofile(file)
+                found = numbered(text, words, config)
+                found.tofile(file)
+                last = found[-1] if len(found) else last
+            if None not in split and last != words[NEWLINE]:  # the next document begins on a line of its own
+                np.array([words[NEWLINE]], np.int32).tofile(file)
         ends.append(file.tell() // 4)
     count = file.tell() // 4
     least = config.batch_size * config.window + 1
     if None in split:
-        first, second = (int(count * share) for share in (SHARES[0], SHARES[0] + SHARES[1]))
-        ends, short = [first, second, count], f"expected at least {round(least / SHARES[1])}, so that 2% of it are"
-    else:
-        short = f"expected at least {least} in the documents to validate with, for"
-    if ends[1] - ends[0] < least:
-        shown = (
-            f"the text has {count} {config.tokens}"
-            if None in split
-            else f"{source} has {ends[1] - ends[0]} {config.tokens} there"
-        )
-        raise InputError(
-            f"{shown}; {short} a validation batch of {config.batch_size} rows of {config.window}. "
-            "Give more text, or a smaller --batch-size or --window."
-        )
+        ends = [int(count * SHARES[0]), int(count * (SHARES[0] + SHARES[1])), count]
+    kind = "characters" if config.tokens == "characters" else "words"  # of subwords too: they are cut later
+    sizes = dict(zip(("to train", "to validate", "to test"), np.diff([0, *ends])))
+    needed = {"to train": least, "to validate": least, "to test": 1}
+    for use, size in sizes.items():
+        if size < needed[use]:
+            whole = f"the text has {count} {kind}" if None in split else f"{source} has {size} {kind} {use}"
+            expected = round(least / SHARES[1]) if None in split else needed[use]
+            raise InputError(
+                f"{whole}; expected at least {expected}: a batch to validate with is {config.batch_size} rows of {config.window}. "
+                "Give more text, or a smaller --batch-size or --window."
+            )
+    if len(words) == 1:
+        raise InputError(f"{source} has blank lines only; expected text.")
     read = np.memmap(file, np.int32, "r")
     tokenizer, table = _vocabulary(list(words), read[: ends[0]], config)
     file = tempfile.TemporaryFile()
@@ -271,16 +280,18 @@ def _numbered_characters(text, words, config):
 def _vocabulary(words, training, config):
     """A tokenizer, and the tokens of every word as (all of them in one array, where each begins, how many it has)."""
     if config.tokens == "characters":
-        tokenizer = Tokenizer((PADDING, NEWLINE, *sorted(set(words) - {NEWLINE})), lower=config.lower)
+        tokenizer = Tokenizer((PADDING_NAME, NEWLINE, *sorted(set(words) - {NEWLINE})), lower=config.lower)
     else:
         counts = sum(np.bincount(training[i : i + CHUNK], minlength=len(words)) for i in range(0, len(training), CHUNK))
         counts[0] = 0  # the end of a line has its place
         if config.tokens == "words":
-            likeliest = np.lexsort((words, -counts))[: config.vocabulary_size]
-            tokens = [words[i] for i in likeliest if counts[i]]
+            likeliest = sorted(np.flatnonzero(counts), key=lambda i: (-counts[i], words[i]))
+            if len(likeliest) <= config.vocabulary_size:  # the unknown token must occur in training: what occurs once is unknown
+                likeliest = [i for i in likeliest if counts[i] > 1]
+            tokens = [words[i] for i in likeliest[: config.vocabulary_size]]
         else:
             tokens = learn_subwords({words[i]: int(counts[i]) for i in np.flatnonzero(counts)}, config.vocabulary_size)
-        tokenizer = Tokenizer((PADDING, NEWLINE, UNKNOWN_NAME, *tokens), config.tokens, config.lower)
+        tokenizer = Tokenizer((PADDING_NAME, NEWLINE, UNKNOWN_NAME, *tokens), config.tokens, config.lower)
     if config.tokens == "subwords":
         found = [tokenizer.pieces(word) for word in words]
     else:

@@ -1,4 +1,4 @@
-"""The language model task's functions: data, model, export, evaluation, report, sample."""
+"""The language model task's functions: data, model, export, evaluation, report; its own verbs come from writing.py."""
 
 import json
 import math
@@ -39,12 +39,10 @@ from zoo.folders import new_folder
 from zoo.metrics.language import Perplexity
 from zoo.truncated_bptt import CarriedState, windows
 
-SAMPLES, SAMPLED = 200, 500  # texts of lines; characters of a sampled running text
+SAMPLES, SAMPLED = 200, 500  # texts of lines; tokens of a sampled running text
 ORDERS = {"lines": (2, 3, 5), "running": (3, 5, 7), "words": (3, 5)}
-COUNTED, WEIGHED = (
-    10_000_000,
-    20_000,
-)  # tokens at most: that n-grams are counted in; that choose how much a model weighs in a mixture
+COUNTED = 10_000_000  # tokens at most that n-grams are counted in
+WEIGHED = 20_000  # tokens or lines at most that choose how much a model weighs in a mixture
 SPLITS = ("train", "val", "test")
 VERBS = (sample, complete, score)  # the commands look for them here
 
@@ -122,7 +120,9 @@ def export(network, folder, config, data):
     with new_folder(folder / "saved_model") as new:
         tf.saved_model.save(sampler, str(new), {"serving_default": sampler.sample})
     step, states = to_step_model(network)
-    sequences = [row[:-1] for row in corpus.sequences("train")[: 10 if config.running else 200]]
+    few = min(10_000, max(100, 10_000_000 // len(corpus.vocabulary)))  # tokens: each has a logit for the whole vocabulary
+    recordings = corpus.sequences("train", most=few) if config.running else corpus.sequences("train")[:200]
+    sequences = [row[:-1] for row in recordings]
     recorded = [record_steps(step, states, row, "logits") for row in sequences]
     # the rounding of carried states adds up over a long text: they stay float32
     float_file, int8_file = convert(step), convert(step, int8_weights=True)
@@ -174,11 +174,11 @@ def evaluate(folder, config, data):
     """Nats a token and perplexity on the test text, through the exported files, beside n-grams (modified Kneser-Ney)."""
     corpus = data.content
     generators = {precision: Generator(folder / "device", precision) for precision in ("float", "int8")}
-    table = (_running_table if config.running else _lines_table)(generators, config, corpus)
+    table = _table(generators, config, corpus)
     generator = generators["float"]
     texts = [generator.sample(config.seed, index) for index in range(5 if config.running else SAMPLES)]
     metrics = {
-        "test": f"{len(corpus.parts['test'])} lines" if corpus.ends else f"{tested(corpus):,} {config.tokens}",
+        "test": f"{min(len(corpus.parts['test']), TESTED)} lines" if corpus.ends else f"{tested(corpus):,} {config.tokens}",
         "token": UNITS[config.tokens],
         "table": table,
         "vocabulary": len(corpus.vocabulary),
@@ -197,39 +197,53 @@ def tested(corpus):
     return len(corpus.tokens("test", TESTED)) - 1
 
 
-def _lines_table(generators, config, corpus):
-    test = corpus.sequences("test")
-    table = {f"{config.model}, {name} file": rate(map(each.score, test)) for name, each in generators.items()}
-    for order in ORDERS["lines"]:
-        table[f"{order}-grams, modified Kneser-Ney"] = rate(lines_nats(corpus, order))
-    return table
-
-
-def lines_nats(corpus, order):
-    """Nats of each character and end of each test line under n-grams of the training lines."""
-    return [-logs for logs in NGramModel.estimate(corpus.parts["train"], order).score(corpus.parts["test"])]
-
-
-def _running_table(generators, config, corpus):
-    """Every row reads the same tokens of the test text. What the interpolation weighs is chosen on the validation text."""
-    lengths = [len(piece) - 1 for piece in corpus.sequences("test", most=TESTED)]
+def _table(generators, config, corpus):
+    """Every row reads the same tokens. What the interpolation weighs is chosen on the validation text."""
+    lengths = [len(piece) - 1 for piece in pieces(corpus, "test", TESTED)]
+    carried = ", state carried" if config.running else ""
     table, nats = {}, {}
     for name, generator in generators.items():
-        read = tqdm(generator.nats(corpus.tokens("test", TESTED)), f"testing the {name} file", tested(corpus), unit="token")
-        nats[name] = np.fromiter(read, np.float64)
-        table[f"{config.model}, {name} file, state carried"] = rate(_cut(nats[name], lengths))
-        if config.tokens == "characters":
-            pieces = corpus.sequences("test", config.window, TESTED)
-            table[f"{config.model}, {name} file, in windows of {config.window}"] = rate(map(generator.score, pieces))
-    for order in ORDERS["words" if config.tokens == "words" else "running"]:
-        ngrams = NGramModel.estimate([_words(corpus, corpus.tokens("train", COUNTED)[1:])], order)
+        nats[name] = _nats(generator, corpus, "test", TESTED, f"testing the {name} file")
+        table[f"{config.model}, {name} file{carried}"] = rate(_cut(nats[name], lengths))
+        if config.running and config.tokens == "characters":
+            cut = corpus.sequences("test", config.window, TESTED)
+            table[f"{config.model}, {name} file, in windows of {config.window}"] = rate(map(generator.score, cut))
+    for order in ORDERS["lines" if corpus.ends else "words" if config.tokens == "words" else "running"]:
+        ngrams = NGramModel.estimate(_counted(corpus), order)
         of_ngrams = {part: ngram_nats(ngrams, corpus, part, most) for part, most in (("val", WEIGHED), ("test", TESTED))}
         table[f"{order}-grams, modified Kneser-Ney"] = rate(_cut(of_ngrams["test"], lengths))
-    validation = generators["float"].score(corpus.tokens("val", WEIGHED))
-    share = best_share(validation, of_ngrams["val"])
+    share = best_share(_nats(generators["float"], corpus, "val", WEIGHED, "weighing"), of_ngrams["val"])
     mixed = -np.logaddexp(np.log(share) - nats["float"], np.log(1 - share) - of_ngrams["test"])
     table[f"float file and {order}-grams, interpolated {share:.2f} to {1 - share:.2f}"] = rate(_cut(mixed, lengths))
     return table
+
+
+def pieces(corpus, split, most):
+    """Arrays of tokens, each with the token before it, that a table's interval takes as independent: lines, or thousands of tokens."""
+    return corpus.sequences(split)[:most] if corpus.ends else corpus.sequences(split, most=most)
+
+
+def _nats(generator, corpus, split, most, what):
+    """Nats of each token of a split: lines from their beginnings, running text in one go."""
+    texts = pieces(corpus, split, most) if corpus.ends else [corpus.tokens(split, most)]
+    read = (nats for text in texts for nats in generator.nats(text))
+    return np.fromiter(tqdm(read, what, sum(len(text) - 1 for text in texts), unit="token"), np.float64)
+
+
+def ngram_nats(ngrams, corpus, split, most):
+    """The same under n-grams, which count a line's end as a token; of running text the token before it is read as context."""
+    if corpus.ends:
+        return -np.concatenate(ngrams.score(corpus.parts[split][:most]))
+    (logs,) = ngrams.score([_words(corpus, corpus.tokens(split, most))], end=False)
+    return -logs[1:]
+
+
+def _counted(corpus):
+    return corpus.parts["train"] if corpus.ends else [_words(corpus, corpus.tokens("train", COUNTED)[1:])]
+
+
+def _words(corpus, tokens):
+    return [corpus.vocabulary[token] for token in tokens]
 
 
 def best_share(first, second):
@@ -252,16 +266,6 @@ def rate(pieces):
         "perplexity": float(np.exp(mean)),
         "tokens": int(counts.sum()),
     }
-
-
-def ngram_nats(ngrams, corpus, split, most):
-    """Nats of each token of running text; the one before it is read as context."""
-    (logs,) = ngrams.score([_words(corpus, corpus.tokens(split, most))], end=False)
-    return -logs[1:]
-
-
-def _words(corpus, tokens):
-    return [corpus.vocabulary[token] for token in tokens]
 
 
 def _cut(values, lengths):
@@ -304,13 +308,14 @@ def report(folder, config, data, metrics):
         )
         for name, r in metrics["table"].items()
     ]
+    seen = "that training may have seen too" if config.repeated == "kept" and not config.running else "that training never saw"
     share_new = f"{100 * metrics['share_new']:.0f}% of the samples are in no split, " if "share_new" in metrics else ""
     return [
         Section("Data", summary["split"]),
         Section("Training", figures=((history_figure(folder, ("loss", "val_loss")), f"Mean nats a {token} by training step."),)),
         Section(
             "Test",
-            f"{metrics['test']} that training never saw, the end of each line counted as a {token}; {metrics['vocabulary']} tokens.",
+            f"{metrics['test']} {seen}, the end of each line counted as a {token}; {metrics['vocabulary']} tokens.",
             rows=rows,
         ),
         Section(

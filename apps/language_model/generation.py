@@ -6,8 +6,9 @@ from tflite.runtime.text import NEWLINE, NO_SPACE_AFTER, NO_SPACE_BEFORE, SPACE,
 from tflite.streaming import to_step_model
 from zoo.decoding.sampling import BOUNDARY, PADDING, sample_token, uniforms
 
-LETTER = r"[\pL\pN\pM_]"
-APOSTROPHES = (("'", "\ue000"), ("\u2019", "\ue001"))  # within a word, while marks are set apart
+# what Python's \w and \s are, for RE2
+LETTERS, SPACES = r"\pL\pN_", r"[\t\v\f\r\x1c-\x1f\x{85}\pZ]"
+APOSTROPHES = (("'", "\ufdd0"), ("\u2019", "\ufdd1"))  # within a word, while marks are set apart: no text has these two
 
 
 class TextSampler(tf.Module):
@@ -44,6 +45,7 @@ class TextSampler(tf.Module):
         """Texts `first` to `first + count` of a seed, each beginning with the prefix: {'text': (count,) string}."""
         streams = tf.range(first, first + count)
         forced = self._encode(prefix)
+        tf.debugging.Assert(tf.size(forced) <= self.max_length, ["`prefix` is longer than the longest text,", self.max_length])
         state = [tf.fill([count, *state.shape[1:]], state.initial) for state in self._states]
         tokens, ended = tf.fill([count], BOUNDARY), tf.zeros([count], tf.bool)
         written = tf.TensorArray(tf.int32, self.max_length, element_shape=[None])
@@ -62,25 +64,28 @@ class TextSampler(tf.Module):
 
     def _encode(self, text):
         """Tokens of a text: (n,) int32."""
+        tokens = self.index.lookup(self._parts(text))
+        what = "word" if self._kind == "words" else "character"
+        tf.debugging.Assert(tf.reduce_all(tokens >= 0), [f"`prefix` has a {what} that the model does not know:", text])
+        return tokens
+
+    def _parts(self, text):
+        """What a text is cut into: (n,) string; the same as tflite.runtime.text."""
         text = tf.strings.lower(text, encoding="utf-8") if self._lower else text
         if self._kind == "words":
+            text = tf.strings.regex_replace(text, SPACES, " ")
             for plain, kept in APOSTROPHES * 2:  # twice: matches that share a letter
-                text = tf.strings.regex_replace(text, f"({LETTER}){plain}({LETTER})", rf"\1{kept}\2")
-            text = tf.strings.regex_replace(text, r"([^\pL\pN\pM_\s\x{e000}\x{e001}]|\n)", " \\1 ")
+                text = tf.strings.regex_replace(text, f"([{LETTERS}]){plain}([{LETTERS}])", rf"\1{kept}\2")
+            text = tf.strings.regex_replace(text, rf"([^{LETTERS} \x{{fdd0}}\x{{fdd1}}])", r" \1 ")
             for plain, kept in APOSTROPHES:
                 text = tf.strings.regex_replace(text, kept, plain)
             parts = tf.strings.split(text, " ")
-            tokens = self.index.lookup(tf.boolean_mask(parts, tf.strings.length(parts) > 0))
-            tf.debugging.Assert(tf.reduce_all(tokens >= 0), ["`prefix` has a word that the model does not know:", text])
-            return tokens
+            return tf.boolean_mask(parts, tf.strings.length(parts) > 0)
         if self._kind == "subwords":
-            text = tf.strings.regex_replace(tf.strings.regex_replace(text, " ", SPACE), "(?m)^(.)", rf"{SPACE}\1")
-        parts = tf.strings.unicode_split(text, "UTF-8")
-        if self._kind == "subwords":
-            parts = self._merge(parts)
-        tokens = self.index.lookup(parts)
-        tf.debugging.Assert(tf.reduce_all(tokens >= 0), ["`prefix` has a character that the model has never seen:", text])
-        return tokens
+            text = tf.strings.regex_replace(text, r"[ \t]+$", "")
+            text = tf.strings.regex_replace(tf.strings.regex_replace(text, r"[ \t]", SPACE), "(?m)^(.)", rf"{SPACE}\1")
+            return self._merge(tf.strings.unicode_split(text, "UTF-8"))
+        return tf.strings.unicode_split(text, "UTF-8")
 
     def _merge(self, parts):
         """Byte-pair encoding; see tflite.runtime.text."""

@@ -21,7 +21,12 @@ def sentencepiece_model(counts, size):
     """The content of SentencePiece's own file."""
     import sentencepiece
 
-    lines = (f"{word.replace(SPACE, ' ').strip()}\t{count}" for word, count in counts.items() if word.strip(SPACE + " \t\r\v\f"))
+    characters = {character for word in counts for character in word} | {SPACE}
+    if size <= len(characters):
+        raise InputError(
+            f"`vocabulary_size` is {size}; expected more than {len(characters)}, the characters of this text, each of which is a subword."
+        )
+    lines = (f"{word.lstrip(SPACE)}\t{count}" for word, count in counts.items() if word.strip(SPACE))
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -36,6 +41,7 @@ def sentencepiece_model(counts, size):
             remove_extra_whitespaces=False,
             bos_id=-1,
             eos_id=-1,
+            max_sentence_length=1 << 20,
             minloglevel=2,
         )
     except RuntimeError as error:

@@ -40,9 +40,9 @@ def complete(options):
     text, found = "", []
     while answer := _ask():
         number = int(answer) - 1 if answer.strip().isdecimal() else None
-        text = text + found[number] if number is not None and 0 <= number < len(found) else answer
+        wanted = text + found[number] if number is not None and 0 <= number < len(found) else answer
         try:
-            found = _offer(generator, text, options)
+            text, found = wanted, _offer(generator, wanted, options)
         except RuntimeInputError as error:
             print(f"error: {error}")
 
@@ -56,8 +56,9 @@ def _ask():
 
 def _offer(generator, text, options):
     """Prints and returns continuations."""
+    text = generator.tokenizer.trimmed(text)
     length = len(generator.tokenizer.encode(text)) + options.length
-    until = None if options.whole else " \n"
+    until = "" if options.whole else " \n"
     found = generator.beam(text, max(options.width, options.count), length, options.length_penalty, until)[: options.count]
     for number, (continuation, score) in enumerate(found, 1):
         print(f"{number}  {100 * math.exp(score):5.1f}%  {text}[{continuation}]".replace(NEWLINE, "\u23ce"))

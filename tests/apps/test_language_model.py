@@ -6,6 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import zoo
 from apps.language_model import functions, long_range
@@ -15,6 +17,8 @@ from apps.language_model.generation import TextSampler
 from apps.language_model.gradients import gradient_norms, step_gradients
 from apps.train import train
 from tflite.runtime import Generator, InputError
+from tflite.runtime.text import Tokenizer, merged, pretokens
+from zoo.decoding.ngram import NGramModel
 from zoo.metrics.language import Perplexity
 
 ABC = "abcdefgh"
@@ -173,9 +177,9 @@ def test_perplexity_is_the_inverse_geometric_mean_of_the_probabilities():
 def test_the_ngram_baseline_is_scored_on_the_same_characters(tmp_path):
     (tmp_path / "x.txt").write_text("\n".join(f"{a}{b}x" for a in "abcdefgh" for b in "abcdefgh"))
     corpus = read_corpus(Config(text=tmp_path / "x.txt"))
-    nats = functions.lines_nats(corpus, 3)
-    assert [len(row) for row in nats] == [len(row) - 1 for row in corpus.sequences("test")]
-    assert all(row[2] < row[1] for row in nats)  # any letter may come second, then often x
+    nats = functions.ngram_nats(NGramModel.estimate(corpus.parts["train"], 3), corpus, "test", 100).reshape(-1, 4)
+    assert len(nats) == len(corpus.sequences("test")) and {len(row) for row in corpus.sequences("test")} == {5}
+    assert (nats[:, 2] < nats[:, 1]).all()  # any letter may come second, then often x
 
 
 @pytest.fixture(scope="session")
@@ -253,7 +257,7 @@ def test_words_and_subwords_are_learnt_and_written_the_same_everywhere(story, to
     text = generator.sample(seed=3, prefix="The cat", max_length=150)
     assert text.count(" it; it sleeps.\n") > 5 and "<unknown>" not in text
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    for prefix in ("", "The cat isn\u2019t in it; it", "the dog.\nThe dog" if tokens == "words" else "The dog.\nThe dog"):
+    for prefix in ("", "The cat isn\u2019t in it; it ", "the dog.\nThe dog" if tokens == "words" else "The dog.\nThe dog"):
         found = loaded(
             seed=tf.constant(1),
             first=tf.constant(4),
@@ -276,12 +280,69 @@ def test_whole_documents_train_validate_and_test(story):
     corpus = read_corpus(config)
     assert {split: len(names) for split, names in corpus.documents.items()} == {"train": 10, "val": 1, "test": 1}
     assert len({name for names in corpus.documents.values() for name in names}) == 12
-    # each document's last line has a name that only it has: known where it trains, counted as unknown elsewhere
-    known = [word for word in corpus.vocabulary if word.startswith("number")]
-    assert len(known) == 10
-    for split, unknown in (("train", 0), ("val", 1), ("test", 1)):
+    # each document's last line has a name that only it has; what occurs once is unknown, so that training meets the unknown token
+    assert not any(word.startswith("number") for word in corpus.vocabulary)
+    for split, unknown in (("train", 10), ("val", 1), ("test", 1)):
         assert (corpus.tokens(split)[1:] == 2).sum() == unknown
-    assert "unknown: 0.0% of train, 0.2% of val, 0.2% of test" in corpus.summary
+    assert "unknown: 0.2% of train, 0.2% of val, 0.2% of test" in corpus.summary
+    text = corpus.tokenizer.decode(corpus.tokens("train")[1:])
+    assert text.count("<unknown> ends.\n") == 10  # no document runs into the next
+
+
+@pytest.mark.parametrize("tokens", ["words", "subwords"])
+def test_a_text_of_unusual_characters_is_read(tmp_path, tokens):
+    strange = "a\tb\u00a0c\u3000 \u2581 cafe\u0301 \u0915\u094d\u0937 " + "\u4e2d" * 300 + " x\u2060y \ufeff\n"
+    (tmp_path / "x.txt").write_text(strange * 200)
+    config = Config(text=tmp_path / "x.txt", layout="running", tokens=tokens, vocabulary_size=100, batch_size=2, window=8)
+    corpus = read_corpus(config)
+    assert corpus.unknown["train"] == 0
+    if tokens == "subwords":
+        expected = strange.replace("\t", " ").replace("\u2581", " ")
+        assert corpus.tokenizer.decode(corpus.tokenizer.encode(strange)) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"a": "", "b": "", "c": ""}, "has 0 words to train; expected at least"),
+        ({"a": "x y z " * 500}, "has 1 text files .*; expected at least 3"),
+    ],
+)
+def test_a_folder_with_too_little_is_refused(tmp_path, files, words):
+    for name, text in files.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    with pytest.raises(zoo.InputError, match=words):
+        read_corpus(Config(text=tmp_path, layout="running", tokens="words"))
+    with pytest.raises(zoo.InputError, match="is a folder; give --layout running"):
+        read_corpus(Config(text=tmp_path))
+
+
+def test_too_small_a_vocabulary_of_subwords_is_refused(tmp_path):
+    (tmp_path / "x.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 2000)
+    with pytest.raises(zoo.InputError, match="`vocabulary_size` is 20; expected more than 27"):
+        read_corpus(
+            Config(text=tmp_path / "x.txt", layout="running", tokens="subwords", vocabulary_size=20, batch_size=2, window=8)
+        )
+
+
+@pytest.fixture(scope="module")
+def samplers():
+    """Graph samplers of an untrained model, for their tokens."""
+    vocabulary = ["<padding>", "\n", "<unknown>", "\u2581a", "ab", "bb", *"ab'\u2019,_1\u0301\u00e9\u00df\u2060\u00a0\u2581"]
+    model = zoo.build("rnn_language_model", vocabulary=len(vocabulary), dimensions=2, units=2)
+    return {kind: TextSampler(model, Tokenizer(vocabulary, kind), 5, ends=False) for kind in ("words", "subwords")}
+
+
+@pytest.mark.parametrize("kind", ["words", "subwords"])
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.sampled_from("ab'\u2019 ,_1\u0301\u00e9\u00df\n\t\u00a0\u2060\u2003\x1c"), max_size=12))
+def test_a_prefix_is_cut_the_same_in_the_graph(samplers, kind, text):
+    sampler = samplers[kind]
+    found = [part.decode() for part in sampler._parts(tf.constant(text)).numpy()]
+    tokenizer = Tokenizer([part.decode() for part in sampler.vocabulary.numpy()], kind)
+    text = tokenizer.trimmed(text)
+    parts = pretokens(text, kind)
+    assert found == (parts if kind == "words" else [piece for part in parts for piece in merged(part, tokenizer.index)])
 
 
 def test_the_best_weight_of_a_mixture_is_found():
@@ -388,7 +449,9 @@ def test_windows_of_running_text_go_on_from_any_step():
 @pytest.mark.parametrize(
     ("content", "words"),
     [
+        (b"", "has 0 characters; expected at least"),
         (b"short", "has 5 characters; expected at least"),
+        (b"\n" * 300_000, "has blank lines only"),
         (b"ab\0cd" * 100_000, "holds zero bytes, as binary files do"),
         ("h\u00e9".encode("latin-1") * 100_000, "is not UTF-8 text"),
     ],

@@ -110,6 +110,9 @@ def test_top_k_and_top_p_leave_the_rest_out():
         ({"contrastive": 0.6}, "`top_k` is 0; expected at least 2 for contrastive search"),
         ({"contrastive": 1.0, "top_k": 4}, "`contrastive` is 1.0"),
         ({"stop": ("",)}, "`stop` has an empty string"),
+        ({"stop": "b"}, "`stop` is the text 'b'; expected a list"),
+        ({"temperature": 1e39}, "`temperature` is 1e.39"),
+        ({"top_p": 1e-46}, "`top_p` is 1e-46"),
     ],
 )
 def test_wrong_sampling_options_are_refused(options, words):
@@ -148,6 +151,11 @@ def test_banned_tokens_never_come_and_required_ones_always_do(writer):
     found = texts(writer, required=("a", "d"), max_length=4)
     assert all("a" in text and "d" in text and len(text) <= 4 for text in found)
     assert all(sorted(text) == sorted("abcd") for text in texts(writer, required=tuple("abcd"), max_length=4))
+
+
+def test_what_a_prefix_has_is_required_no_more_and_stops_nothing(writer):
+    assert writer[0].sample(prefix="abc", required=("a", "b"), max_length=3) == "abc"
+    assert all(text.startswith("abc") for text in texts(writer, prefix="abc", stop=("b",)))
 
 
 def test_no_sequence_comes_twice(writer):
@@ -231,7 +239,9 @@ def test_a_wide_beam_finds_what_a_full_search_finds(writer, penalty):
         tokens = letters if len(letters) == 3 else (*letters, 1)  # three tokens at most, so the longest have no end
         candidates["".join(LETTERS[t - 2] for t in letters)] = (likelihood(model, tokens), len(tokens))
     best = sorted(candidates, key=lambda text: -candidates[text][0] / candidates[text][1] ** penalty)[:5]
-    found = generator.beam(width=200, max_length=3, length_penalty=penalty)[:5]
+    found = generator.beam(width=200, max_length=3, length_penalty=penalty)
+    assert len(found) == len(candidates) and all(np.isfinite(score) for _, score in found)
+    found = found[:5]
     assert [text for text, _ in found] == best
     np.testing.assert_allclose([score for _, score in found], [candidates[text][0] for text in best], rtol=1e-4)
     assert generator.beam("ab", width=1, max_length=3)[0][0] == generator.sample(prefix="ab", top_k=1, max_length=3)[2:]
@@ -258,6 +268,8 @@ def test_the_cost_of_a_token_does_not_grow(writer):
         ({"banned": ("a",), "required": ("a",)}, "'a' is both banned and required"),
         ({"required": tuple("abc"), "max_length": 2}, "`required` has 3 tokens; there is room for 2"),
         ({"prefix": "abc", "max_length": 2}, "`prefix` has 3 characters; expected at most 2"),
+        ({"required": ("<boundary>",)}, "`required` has '<boundary>', with which a text ends"),
+        ({"max_length": 0}, "`max_length` is 0; expected at least 1"),
     ],
 )
 def test_what_cannot_be_written_is_refused(writer, options, words):

@@ -34,7 +34,7 @@ def test_words_and_marks_are_tokens_and_join_as_english_is_written():
 def test_words_that_are_not_known_are_the_unknown_token():
     tokenizer = words_of("the cat sat")
     assert tokenizer.encode("the dog sat") == [tokenizer.index["the"], 2, tokenizer.index["sat"]]
-    with pytest.raises(InputError, match="`prefix` has 'dog', which is not among the 6 tokens"):
+    with pytest.raises(InputError, match="`prefix` has 'dog', which the model's 6 tokens do not make"):
         tokenizer.encode_prefix("the dog")
 
 
@@ -67,3 +67,16 @@ def test_the_likeliest_pair_is_merged_first():
 def test_a_prefix_with_a_character_never_seen_is_refused():
     with pytest.raises(InputError, match="`prefix` has 'Z', which the model has never seen; it knows .*abc"):
         Tokenizer(("<padding>", "<boundary>", *"abc")).encode_prefix("aZ")
+
+
+def test_a_prefix_brings_no_space_that_the_next_token_brings():
+    tokenizer = words_of("the cat sat")
+    assert tokenizer.encode_prefix("the ") == tokenizer.encode("the") and tokenizer.trimmed("the \n") == "the \n"
+    assert SUBWORDS.encode_prefix("abc ") == SUBWORDS.encode("abc")
+    assert Tokenizer(("<padding>", "<boundary>", *"ab ")).encode_prefix("a ") == [2, 4]
+    with pytest.raises(InputError, match="which the model's 6 tokens do not make"):
+        tokenizer.encode_prefix("the \u2581")
+
+
+def test_endless_words_are_cut():
+    assert max(map(len, pretokens("x" * 1000, "subwords"))) == 128

@@ -41,15 +41,18 @@ class Sampling:
     stop: tuple = ()
 
     def __post_init__(self):
-        if not (math.isfinite(self.temperature) and np.float32(self.temperature) > 0):
+        for name in ("banned", "required", "stop"):
+            if isinstance(getattr(self, name), str):
+                raise InputError(f"`{name}` is the text {getattr(self, name)!r}; expected a list of texts.")
+        if not 1e-6 <= self.temperature <= 1e6:
             raise InputError(
-                f"`temperature` is {self.temperature}; expected a number above 0. Use top_k=1 for the likeliest token."
+                f"`temperature` is {self.temperature}; expected a number above 0 (1e-6 to 1e6). Use top_k=1 for the likeliest token."
             )
         for name in ("top_k", "no_repeat"):
             if getattr(self, name) < 0:
                 raise InputError(f"`{name}` is {getattr(self, name)}; expected 0 ({OFF[name]}) or more.")
         for name in ("top_p", "typical_p"):
-            if not 0 < getattr(self, name) <= 1:
+            if not 1e-6 <= getattr(self, name) <= 1:
                 raise InputError(f"`{name}` is {getattr(self, name)}; expected above 0 and at most 1 (all tokens).")
         if not 1 <= self.repetition_penalty <= 100:
             raise InputError(f"`repetition_penalty` is {self.repetition_penalty}; expected 1 (none) to 100.")
@@ -105,8 +108,8 @@ def log_softmax(logits):
 class _Constraints:
     """What was written, and what may follow it; the cost of a token does not depend on how many there are."""
 
-    def __init__(self, options, banned, required, size):
-        self._options, self._banned, self.missing = options, list(banned), dict.fromkeys(required)
+    def __init__(self, options, banned, required, size, ends):
+        self._options, self._banned, self.missing, self._ends = options, list(banned), dict.fromkeys(required), ends
         self._seen, self._last, self._followers = np.zeros(size, bool), (), {}
 
     def add(self, token):
@@ -126,7 +129,8 @@ class _Constraints:
             logits[self._seen] *= np.float32(options.repetition_penalty)
         logits[[PADDING, *self._banned, *self._followers.get(self._last, ())]] = -np.inf
         if self.missing:
-            logits[BOUNDARY] = logits[BOUNDARY] if BOUNDARY in self.missing else -np.inf
+            if self._ends:
+                logits[BOUNDARY] = -np.inf
             if left <= len(self.missing):
                 others = np.setdiff1d(np.arange(len(logits)), list(self.missing))
                 logits[others] = -np.inf
@@ -154,8 +158,12 @@ class Generator:
         options = Sampling(**options)
         forced, max_length = self._forced(prefix, max_length)
         pending, before = "", None
-        for token in self._tokens(seed, index, forced, max_length, options):
+        for number, token in enumerate(self._tokens(seed, index, forced, max_length, options)):
             pending, before = pending + self.tokenizer.visible(token, before), token
+            if number < len(forced):  # stop strings count in what is written
+                yield pending
+                pending = ""
+                continue
             place = min((pending.find(stop) for stop in options.stop if stop in pending), default=-1)
             if place >= 0:
                 yield from [pending[:place]] if place else []
@@ -172,7 +180,9 @@ class Generator:
         return "".join(self.stream(seed, index, **options))
 
     def _forced(self, prefix, max_length):
-        max_length = max_length or self.manifest["max_length"]
+        max_length = self.manifest["max_length"] if max_length is None else max_length
+        if max_length < 1:
+            raise InputError(f"`max_length` is {max_length}; expected at least 1.")
         forced = self.tokenizer.encode_prefix(prefix)
         if len(forced) > max_length:
             raise InputError(
@@ -186,11 +196,14 @@ class Generator:
         both = sorted(set(banned) & set(required))
         if both:
             raise InputError(f"{self.vocabulary[both[0]]!r} is both banned and required; expected one of them.")
-        if len(required) > max_length - len(forced):
+        if self.ends and BOUNDARY in required:
+            raise InputError(f"`required` has {self.vocabulary[BOUNDARY]!r}, with which a text ends; leave it out.")
+        missing = set(required) - set(forced)
+        if len(missing) > max_length - len(forced):
             raise InputError(
-                f"`required` has {len(required)} tokens; there is room for {max_length - len(forced)} after the prefix."
+                f"`required` has {len(missing)} tokens; there is room for {max_length - len(forced)} after the prefix."
             )
-        constraints = _Constraints(options, [*unknown, *banned], required, len(self.vocabulary))
+        constraints = _Constraints(options, [*unknown, *banned], required, len(self.vocabulary), self.ends)
         draws = uniforms(seed, index, 0, max_length)
         outputs, state = self._step(BOUNDARY, self._model.initial_state())
         remembered = []
@@ -237,20 +250,25 @@ class Generator:
         return found
 
     def _single(self, name, texts):
-        """The index of each token of an option."""
+        """The index of each token of an option; of a subword that one may stand for a word, with its space, that one."""
         found = []
         for text in texts:
-            tokens = [self.tokenizer.index[text]] if text in self.tokenizer.index else self.tokenizer.encode(text)
-            if len(tokens) != 1 or tokens[0] in (None, PADDING) or tokens[0] == self.tokenizer.unknown:
+            tokens = self.tokenizer.encode(text) if text != self.vocabulary[BOUNDARY] else [BOUNDARY]
+            if len(tokens) != 1 and text in self.tokenizer.index:
+                tokens = [self.tokenizer.index[text]]
+            if len(tokens) != 1 or tokens[0] in (None, PADDING, self.tokenizer.unknown):
                 raise InputError(f"`{name}` has {text!r}, which is not one of the model's {len(self.vocabulary)} tokens.")
             found += tokens
+            if name == "banned" and self.tokenizer.index.get(text, PADDING) > (self.tokenizer.unknown or BOUNDARY):
+                found.append(self.tokenizer.index[text])
         return found
 
-    def beam(self, prefix="", width=5, max_length=None, length_penalty=1.0, until=None):
+    def beam(self, prefix="", width=5, max_length=None, length_penalty=1.0, until=""):
         """The best continuations of a prefix by beam search, the best first: [(text after the prefix, log probability)].
 
         width: how many are kept at each step. They are ordered by log probability / length ** length_penalty (Wu et al. 2016,
-        arXiv:1609.08144, in its simpler form). until: characters at which a continuation is complete, such as ' ' or a line's end.
+        arXiv:1609.08144, in its simpler form). until: characters before which a continuation is complete once it has begun, such as
+        ' ' and a line's end; its probability is then that one of them comes.
         """
         if width < 1:
             raise InputError(f"`width` is {width}; expected at least 1.")
@@ -260,43 +278,45 @@ class Generator:
         outputs, state = self._step(BOUNDARY, self._model.initial_state())
         for token in forced:
             outputs, state = self._step(token, state)
-        skipped = [PADDING, UNKNOWN] if self.tokenizer.kind != "characters" else [PADDING]
         beams, done = [((), 0.0, outputs, state)], []
 
-        def rank(beam):
-            return beam[1] / max(1, len(beam[0])) ** length_penalty
+        def rank(found):
+            return found[1] / max(1, found[2]) ** length_penalty
 
         for _ in range(max_length - len(forced)):
             reached = []
             for tokens, score, outputs, state in beams:
                 logs = log_softmax(outputs)
-                logs[skipped] = -np.inf
-                for token in np.argsort(-logs, kind="stable")[: width + 1]:
-                    reached.append(((*tokens, int(token)), score + logs[token], state))
-            reached = sorted(reached, key=lambda beam: -beam[1])
-            beams = []
-            for tokens, score, state in reached:
-                complete = tokens[-1] == BOUNDARY and self.ends or self._complete(forced, tokens, until)
-                if complete:
-                    done.append((tokens, score))
-                elif len(beams) < width:
-                    beams.append((tokens, score, *self._step(tokens[-1], state)))
-                if len(beams) == width:
-                    break
+                logs[[PADDING] if self.tokenizer.unknown is None else [PADDING, UNKNOWN]] = -np.inf
+                ending = self._ending(tokens, until)
+                if ending.any():
+                    done.append((tokens, score + np.logaddexp.reduce(logs[ending]), len(tokens) + 1))
+                    logs[ending] = -np.inf
+                likeliest = np.argsort(-logs, kind="stable")[:width]
+                reached += [((*tokens, int(t)), score + logs[t], state) for t in likeliest if np.isfinite(logs[t])]
+            best = sorted(reached, key=lambda found: -found[1])[:width]
             done = sorted(done, key=rank, reverse=True)[:width]
             # without normalisation a longer text is never likelier: nothing can still come in
-            if not beams or not length_penalty and len(done) == width and done[-1][1] >= beams[0][1]:
+            if not best or not length_penalty and len(done) == width and done[-1][1] >= best[0][1]:
+                beams = []
                 break
-        found = sorted([*done, *(beam[:2] for beam in beams)], key=rank, reverse=True)[:width]
-        return [(self._continuation(forced, tokens), float(score)) for tokens, score in found]
+            beams = [(tokens, score, *self._step(tokens[-1], state)) for tokens, score, state in best]
+        found = {}
+        for tokens, score, _ in sorted([*done, *((beam[0], beam[1], len(beam[0])) for beam in beams)], key=rank, reverse=True):
+            found.setdefault(self._continuation(forced, tokens), float(score))  # subwords may spell one text in two ways
+        return list(found.items())[:width]
+
+    def _ending(self, tokens, until):
+        """Whether each token would complete a continuation: (vocabulary,) bool."""
+        mask = np.zeros(len(self.vocabulary), bool)
+        if tokens and until:
+            mask = np.array([self.tokenizer.visible(token, tokens[-1])[:1] in tuple(until) for token in range(len(mask))])
+        mask[BOUNDARY] |= self.ends
+        return mask
 
     def _continuation(self, forced, tokens):
-        tokens = tokens[:-1] if self.ends and tokens and tokens[-1] == BOUNDARY else tokens
         whole, given = self.tokenizer.decode([*forced, *tokens]), self.tokenizer.decode(forced)
         return whole[len(given) :]
-
-    def _complete(self, forced, tokens, until):
-        return bool(until) and any(character in until for character in self._continuation(forced, tokens)[1:])
 
     def nats(self, tokens):
         """Yields the negative log-likelihood, nats, of every token after the first. tokens: (n,) int."""

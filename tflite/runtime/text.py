@@ -14,20 +14,21 @@ KINDS = ("characters", "words", "subwords")
 NO_SPACE_BEFORE = set(".,:;!?%)]}\u2019\u201d\u2026\u2014\u2013-/\u2060")
 NO_SPACE_AFTER = set("([{\u2018\u201c$\u00a3#\u2014\u2013-/\u2060")
 _WORDS = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]|\n")
-_SPACED = re.compile(rf"{SPACE}[^{SPACE}\n]*|\n")
+LONGEST = 128  # characters of a pretoken of subwords: merging takes the square of its length
+_SPACED = re.compile(rf"{SPACE}[^{SPACE}\n]{{0,{LONGEST - 1}}}|[^{SPACE}\n]{{1,{LONGEST}}}|\n")
 
 
 def pretokens(text, kind, lower=False):
     """The parts of a text that are tokens, or that tokens do not cross: characters, words and marks, or words with their space.
 
-    A subword's space is '\u2581' before it; every line begins with one.
+    A subword's space is '\u2581' before it (so is a tab); every line begins with one.
     """
     text = text.lower() if lower else text
     if kind == "characters":
         return list(text)
     if kind == "words":
         return _WORDS.findall(text)
-    spaced = re.sub(r"(?m)^(?=.)", SPACE, text.replace(" ", SPACE))
+    spaced = re.sub(r"(?m)^(?=.)", SPACE, text.replace(" ", SPACE).replace("\t", SPACE))
     return _SPACED.findall(spaced)
 
 
@@ -74,18 +75,27 @@ class Tokenizer:
 
     def encode_prefix(self, text):
         """The tokens of a text that is to be continued; InputError for a character or word that the model does not know."""
-        tokens = self.encode(text)
-        if None in tokens or UNKNOWN in tokens and self.kind != "characters":
-            if self.kind == "characters":
-                known = set(self.vocabulary[BOUNDARY + 1 :]) | ({NEWLINE} & set(self.vocabulary))
-                unknown = sorted(set(text.lower() if self.lower else text) - known)[0]
-                raise InputError(f"`prefix` has {unknown!r}, which the model has never seen; it knows {''.join(sorted(known))}")
-            unknown = next(word for word in pretokens(text, self.kind, self.lower) if UNKNOWN in self.encode(word.lstrip(SPACE)))
+        tokens = self.encode(self.trimmed(text))
+        if self.unknown is None and None in tokens:
+            known = set(self.vocabulary[BOUNDARY + 1 :]) | ({NEWLINE} & set(self.vocabulary))
+            unknown = sorted(set(text.lower() if self.lower else text) - known)[0]
+            shown = "".join(sorted(known - {NEWLINE}))
             raise InputError(
-                f"`prefix` has {unknown.lstrip(SPACE)!r}, which is not among the {len(self.vocabulary)} tokens that the model knows; "
+                f"`prefix` has {unknown!r}, which the model has never seen; it knows {shown[:100]}{'...' * (len(shown) > 100)}"
+            )
+        if self.unknown in tokens:
+            words = pretokens(self.trimmed(text), self.kind, self.lower)
+            counted = [[self.index.get(word, UNKNOWN)] if self.kind == "words" else self.pieces(word) for word in words]
+            unknown = next(word for word, found in zip(words, counted) if UNKNOWN in found)
+            raise InputError(
+                f"`prefix` has {unknown.replace(SPACE, '')!r}, which the model's {len(self.vocabulary)} tokens do not make; "
                 "use another word."
             )
         return tokens
+
+    def trimmed(self, text):
+        """A prefix without spaces at its end where tokens bring their own."""
+        return text if self.kind == "characters" else text.rstrip(" \t")
 
 
 def merged(word, ranks):
