@@ -22,7 +22,9 @@ class Config(TrainingConfig):
     dataset: Literal["bundled", "names", "shakespeare", "books"] = "bundled"
     """names that come with the project, the larger public list of names, or tiny Shakespeare or 24 books, which are running text"""
     repeated: Literal["dropped", "kept"] = "dropped"
-    """lines that come twice: each once and in one split only, or all, split at random, 1,000 to test, as makemore does"""
+    """lines that come twice: each once and in one split only, or all, split at random"""
+    held_out: Annotated[int, Bounds(0, 1_000_000)] = 0
+    """lines to validate with, and as many to test; 0: a tenth each"""
     tokens: Literal["characters", "words", "subwords"] = "characters"
     """what a token of running text is"""
     vocabulary_size: Annotated[int, Bounds(10, 900_000)] = 20_000

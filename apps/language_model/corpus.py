@@ -133,7 +133,7 @@ def _share(tokens, token):
 def read_corpus(config):
     """The corpus of a configuration.
 
-    Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test; or all, a thousand each to val and test. Running text: the first 88% train, then
+    Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test; or all of them at random, or so many to val and test. Running text: the first 88% train, then
     2% val, the last 10% test, the customary cut; of a folder, whole files by a hash of their names, a tenth each to val and test.
     Books: as their README splits them.
     """
@@ -176,19 +176,32 @@ def _lines(lines, source, config):
     distinct = sorted(set(lines))
     if len(distinct) < LEAST:
         raise InputError(f"the text has {len(distinct)} distinct lines; expected at least {LEAST}, better thousands.")
-    if config.repeated == "kept":
-        order = np.argsort(Stream(config.seed + 2, 0).array(len(lines)), kind="stable")
-        shuffled, held = [lines[i] for i in order], min(1000, len(lines) // 10)
-        split = {"train": shuffled[: -2 * held], "val": shuffled[-2 * held : -held], "test": shuffled[-held:]}
-    else:
-        split = {"train": [], "val": [], "test": []}
-        for line in distinct:
-            place = hashlib.sha256(f"{config.seed}:{line}".encode()).digest()[0] * 10 // 256
-            split["test" if place == 0 else "val" if place == 1 else "train"].append(line)
+    split = _split_lines(lines if config.repeated == "kept" else distinct, config)
     if not split["val"] or not split["test"]:
         raise InputError(f"the text's {len(distinct)} lines leave none to validate or test with; give more.")
     tokenizer = Tokenizer((PADDING_NAME, BOUNDARY_NAME, *sorted(set("".join(distinct)))), lower=config.lower)
     return Lines(tokenizer, split, len(lines) - sum(map(len, split.values())), source)
+
+
+def _split_lines(lines, config):
+    """{split: lines}: by a hash of the line, or in a random order where lines may come twice."""
+    if config.repeated == "kept":
+        order = np.argsort(Stream(config.seed + 2, 0).array(len(lines)), kind="stable")
+        lines = [lines[i] for i in order]
+    else:
+        digests = {line: hashlib.sha256(f"{config.seed}:{line}".encode()).digest() for line in lines}
+        if not config.held_out:
+            parts = {line: min(2, digest[0] * 10 // 256) for line, digest in digests.items()}
+            return {
+                name: [line for line in lines if parts[line] == part] for part, name in ((2, "train"), (1, "val"), (0, "test"))
+            }
+        lines = sorted(lines, key=digests.get, reverse=True)
+    held = config.held_out or len(lines) // 10
+    if 2 * held > len(lines) // 2:
+        raise InputError(
+            f"`held_out` is {held}; expected at most {len(lines) // 4}, so that half of the {len(lines)} lines train."
+        )
+    return {"train": lines[: -2 * held], "val": lines[-2 * held : -held] if held else [], "test": lines[-held:] if held else []}
 
 
 def _documents(config):

@@ -219,8 +219,11 @@ def _table(generators, config, corpus):
 
 
 def pieces(corpus, split, most):
-    """Arrays of tokens, each with the token before it, that a table's interval takes as independent: lines, or thousands of tokens."""
-    return corpus.sequences(split)[:most] if corpus.ends else corpus.sequences(split, most=most)
+    """Arrays of tokens, each with the token before it, that a table's interval takes as independent: lines, or up to 1,000 tokens."""
+    if corpus.ends:
+        return corpus.sequences(split)[:most]
+    count = len(corpus.tokens(split, most)) - 1
+    return corpus.sequences(split, max(1, min(1000, count // 30)), most)  # thirty at least, for the interval
 
 
 def _nats(generator, corpus, split, most, what):

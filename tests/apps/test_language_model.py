@@ -131,6 +131,11 @@ def test_repeated_lines_may_be_kept_and_are_counted(tmp_path):
     assert [len(corpus.parts[split]) for split in ("train", "val", "test")] == [320, 40, 40] and corpus.duplicates == 0
     repeated = len([line for line in corpus.parts["test"] if line in corpus.parts["train"]])
     assert repeated > 5 and f"{repeated} of the tested ones also train" in corpus.summary
+    held = read_corpus(Config(text=tmp_path / "x.txt", held_out=20))
+    assert [len(held.parts[split]) for split in ("train", "val", "test")] == [260, 20, 20] and held.duplicates == 100
+    assert len(set(sum(held.parts.values(), []))) == 300
+    with pytest.raises(zoo.InputError, match="`held_out` is 90; expected at most 75"):
+        read_corpus(Config(text=tmp_path / "x.txt", held_out=90))
 
 
 def test_tokens_begin_and_end_with_the_boundary():
