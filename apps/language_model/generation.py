@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tflite.runtime.text import NEWLINE, NO_SPACE_AFTER, NO_SPACE_BEFORE, SPACE, UNKNOWN
 from tflite.streaming import to_step_model
-from zoo.decoding.sampling import BOUNDARY, PADDING, sample_token, uniforms
+from zoo.decoding.sampling import BOUNDARY, PADDING, exponentials, sample_token
 
 # what Python's \w and \s are, for RE2
 LETTERS, SPACES = r"\pL\pN_", r"[\t\v\f\r\x1c-\x1f\x{85}\pZ]"
@@ -52,8 +52,8 @@ class TextSampler(tf.Module):
         for position in tf.range(self.max_length):
             inputs = {s.input: tensor for s, tensor in zip(self._states, state)}
             outputs = self._step({"tokens": tokens[:, None], **inputs}, training=False)
-            draws = uniforms(seed, streams, position)
-            drawn = sample_token(outputs["logits"][:, -1], draws, temperature, top_k, top_p, self._skipped)
+            waits = exponentials(seed, streams, position, tf.size(self.vocabulary))
+            drawn = sample_token(outputs["logits"][:, -1], waits, temperature, top_k, top_p, self._skipped)
             given = tf.fill([count], tf.concat([forced, [BOUNDARY]], 0)[tf.minimum(position, tf.size(forced))])
             tokens = tf.where(ended, BOUNDARY, tf.where(position < tf.size(forced), given, drawn))
             if self.ends:

@@ -34,7 +34,15 @@ def test_threefry_gives_its_authors_answers(key, counter, expected):
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31 - 1), stream=st.integers(0, 2**31 - 1), counter=st.integers(0, 2**31 - 1))
 def test_graph_and_numpy_draw_the_same(seed, stream, counter):
-    assert graph.uniforms(seed, tf.constant([stream]), counter).numpy()[0] == randomness.uniforms(seed, stream, counter, 1)[0]
+    found = graph.exponentials(seed, tf.constant([stream, 7]), counter, 5).numpy()
+    np.testing.assert_allclose(found[0], randomness.exponentials(seed, stream, counter, 2, 5)[0], rtol=1e-14)
+    np.testing.assert_allclose(found[1], randomness.exponentials(seed, 7, counter, 1, 5)[0], rtol=1e-14)
+
+
+def test_waits_are_exponential_and_a_plain_function_of_their_place():
+    waits = randomness.exponentials(1, 2, 0, 500, 200)
+    assert waits.min() > 0 and abs(waits.mean() - 1) < 0.02 and abs(np.mean(waits > 2) - np.exp(-2)) < 0.005
+    np.testing.assert_array_equal(randomness.exponentials(1, 2, 300, 3, 50), waits[300:303, :50])
 
 
 def test_uniforms_are_uniform_and_a_plain_function_of_the_counter():
@@ -53,29 +61,37 @@ LOGITS = st.lists(st.floats(-8, 8, width=32, allow_subnormal=False), min_size=3,
 @settings(max_examples=150, deadline=None)
 @given(
     logits=LOGITS,
-    uniform=st.floats(0, 0.9990234375, width=32),
+    seed=st.integers(0, 1000),
     temperature=st.sampled_from([0.1, 0.7, 1.0, 3.0]),
     top_k=st.integers(0, 5),
     top_p=st.sampled_from([0.1, 0.5, 0.9, 1.0]),
 )
-def test_graph_and_numpy_choose_the_same_token(logits, uniform, temperature, top_k, top_p):
+def test_graph_and_numpy_choose_the_same_token(logits, seed, temperature, top_k, top_p):
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    expected = sampling.sample_token(np.float32(logits), uniform, **options)
-    found = graph.sample_token(tf.constant([logits], tf.float32), tf.constant([uniform], tf.float32), **options).numpy()[0]
-    if found != expected:  # the two sums may round apart exactly at a boundary: between two tokens, or at top_p
+    waits = randomness.exponentials(seed, 0, 0, 1, len(logits))
+    expected = sampling.sample_token(np.float32(logits), waits[0], **options)
+    found = graph.sample_token(tf.constant([logits], tf.float32), tf.constant(waits), **options).numpy()[0]
+    if found != expected:  # the sum of probabilities may round apart exactly at top_p
         moved = [
-            sampling.sample_token(
-                np.float32(logits), min(max(uniform + a, 0), 0.9999999), temperature, top_k, min(top_p + b, 1.0)
-            )
-            for a in (-1e-5, 0.0, 1e-5)
-            for b in (-1e-6, 0.0, 1e-6)
+            sampling.sample_token(np.float32(logits), waits[0], temperature, top_k, min(top_p + b, 1.0)) for b in (-1e-6, 1e-6)
         ]
         assert found in moved
     assert expected != sampling.PADDING
 
 
+def test_a_large_vocabulary_is_drawn_from_the_same_where_logits_differ_by_rounding():
+    """Summing up probabilities would not do: with 20,000 tokens a draw in a few hundred falls between two sums."""
+    rng = np.random.default_rng(0)
+    logits = (3 * rng.standard_normal((300, 20_000))).astype(np.float32)
+    waits = np.concatenate([randomness.exponentials(0, 1, start, 50, 20_000) for start in range(0, 300, 50)])
+    other = logits + rng.uniform(-1e-5, 1e-5, logits.shape).astype(np.float32)
+    found = graph.sample_token(tf.constant(other), tf.constant(waits)).numpy()
+    assert found.tolist() == [sampling.sample_token(*row) for row in zip(logits, waits)]
+
+
 def frequencies(logits, **options):
-    draws = [sampling.sample_token(np.float32(logits), u, **options) for u in randomness.uniforms(0, 0, 0, 20_000)]
+    waits = randomness.exponentials(0, 0, 0, 20_000, len(logits))
+    draws = [sampling.sample_token(np.float32(logits), wait, **options) for wait in waits]
     return np.bincount(draws, minlength=len(logits)) / len(draws)
 
 

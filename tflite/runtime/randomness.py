@@ -41,6 +41,15 @@ def uniforms(seed, stream, start, count):
     return (bits >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
+def exponentials(seed, stream, start, count, size):
+    """(count, size) float64 from the exponential distribution: row i, column j is a function of (seed, stream, start + i, j) alone."""
+    counter = np.zeros((count, size, 2), np.uint32)
+    counter[..., 0] = (np.arange(start, start + count, dtype=np.uint64) & np.uint64(_MASK)).astype(np.uint32)[:, None]
+    counter[..., 1] = np.arange(size, dtype=np.uint32)
+    bits = threefry2x32((seed & _MASK, stream & _MASK), counter)[..., 0]
+    return -np.log1p(-(bits.astype(np.float64) + 0.5) * 2.0**-32)
+
+
 class Stream:
     """Draws from `uniforms` one after another; two streams of one seed are independent.
 

@@ -8,10 +8,11 @@ import numpy as np
 from .errors import InputError
 from .interpreter import StepModel
 from .manifest import read_manifest, read_model
-from .randomness import uniforms
+from .randomness import exponentials
 from .text import BOUNDARY, PADDING, UNKNOWN, Tokenizer
 
 REMEMBERED = 128  # tokens that contrastive search looks back on, so that a token's cost does not grow
+DRAWN = 8192  # random numbers at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +68,22 @@ class Sampling:
 OFF = {"top_k": "all tokens", "no_repeat": "any may repeat"}
 
 
-def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, typical_p=1.0):
-    """Draws one token by the inverse of the cumulative distribution over tokens sorted by falling probability.
+def sample_token(logits, waits, temperature=1.0, top_k=0, top_p=1.0, typical_p=1.0):
+    """Draws one token: every token waits exponentially, the likelier the shorter, and the first one comes.
 
-    logits: (vocabulary,) float, -inf for what may not come. uniform: in [0, 1). Padding is never drawn. Equal logits: the lower
-    index first. The options are those of `Sampling`.
+    That is the Gumbel-max trick (Gumbel 1954): a rounding error decides only where two tokens come at almost the same time, however
+    large the vocabulary is. logits: (vocabulary,) float, -inf for what may not come. waits: (vocabulary,) float64, exponential.
+    Padding is never drawn. Equal logits: the lower index counts as the likelier. The options are those of `Sampling`.
     """
     logits = np.asarray(logits, np.float32) / np.float32(temperature)
     logits[PADDING] = -np.inf
+    if top_k or top_p < 1 or typical_p < 1:
+        logits = np.where(_kept(logits, top_k, top_p, typical_p), logits, -np.inf)
+    return int(np.argmax(logits - np.log(waits)))
+
+
+def _kept(logits, top_k, top_p, typical_p):
+    """Which tokens may be drawn: (vocabulary,) bool."""
     order = np.argsort(-logits, kind="stable")
     weights = np.exp(logits[order] - logits[order[0]])
     if top_k:
@@ -83,9 +92,9 @@ def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, typical_p
     weights[before >= np.float32(top_p) * weights.sum()] = 0
     if typical_p < 1:
         weights[~_typical(weights / weights.sum(), typical_p)] = 0
-    total = np.cumsum(weights)
-    index = np.searchsorted(total, np.float32(uniform) * total[-1], side="right")
-    return int(order[min(index, np.flatnonzero(weights)[-1])])
+    kept = np.zeros(len(logits), bool)
+    kept[order[weights > 0]] = True
+    return kept
 
 
 def _typical(probabilities, share):
@@ -204,11 +213,13 @@ class Generator:
                 f"`required` has {len(missing)} tokens; there is room for {max_length - len(forced)} after the prefix."
             )
         constraints = _Constraints(options, [*unknown, *banned], required, len(self.vocabulary), self.ends)
-        draws = uniforms(seed, index, 0, max_length)
+        block = max(1, DRAWN // len(self.vocabulary))
         outputs, state = self._step(BOUNDARY, self._model.initial_state())
         remembered = []
         for position in range(max_length):
             following = None
+            if position % block == 0:
+                waits = exponentials(seed, index, position, min(block, max_length - position), len(self.vocabulary))
             if position < len(forced):
                 token = forced[position]
             else:
@@ -219,7 +230,7 @@ class Generator:
                     token, following = self._contrast(logits, outputs, state, remembered, options)
                 else:
                     token = sample_token(
-                        logits, draws[position], options.temperature, options.top_k, options.top_p, options.typical_p
+                        logits, waits[position % block], options.temperature, options.top_k, options.top_p, options.typical_p
                     )
             if token == BOUNDARY and self.ends:
                 return

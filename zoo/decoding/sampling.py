@@ -26,32 +26,37 @@ def threefry2x32(key, counter):
     return tf.stack([x0, x1], axis=-1)
 
 
-def uniforms(seed, streams, counter):
-    """One float32 in [0, 1) a stream. seed, counter: scalars. streams: (n,) int32. Returns (n,)."""
-    seed, streams, counter = (tf.cast(tf.cast(x, tf.int32), tf.uint32) for x in (seed, streams, counter))
-    counters = tf.stack([tf.fill(tf.shape(streams), counter), tf.zeros_like(streams)], axis=-1)
-    bits = threefry2x32((seed, streams), counters)[..., 0]
-    return tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), tf.float32) * 2.0**-24
+def exponentials(seed, streams, position, size):
+    """Exponential waiting times. seed, position: scalars. streams: (n,) int32. Returns (n, size) float64."""
+    seed, streams, position = (tf.cast(tf.cast(x, tf.int32), tf.uint32) for x in (seed, streams, position))
+    shape = [tf.shape(streams)[0], size]
+    tokens = tf.broadcast_to(tf.cast(tf.range(size), tf.uint32), shape)
+    bits = threefry2x32((seed, streams[:, None]), tf.stack([tf.fill(shape, position), tokens], axis=-1))[..., 0]
+    return -tf.math.log1p(-(tf.cast(bits, tf.float64) + 0.5) * 2.0**-32)
 
 
-def sample_token(logits, uniform, temperature=1.0, top_k=0, top_p=1.0, skipped=(PADDING,)):
-    """Draws a token a row by the inverse of the cumulative distribution, likeliest first.
+def sample_token(logits, waits, temperature=1.0, top_k=0, top_p=1.0, skipped=(PADDING,)):
+    """Draws a token a row: every token waits exponentially, the likelier the shorter, and the first one comes.
 
-    logits: (batch, vocabulary) float32. uniform: (batch,) in [0, 1). skipped: never drawn. Returns (batch,) int32.
-    temperature > 0, top_k >= 0 (0: all), 0 < top_p <= 1 are the caller's to check.
+    logits: (batch, vocabulary) float32. waits: (batch, vocabulary) float64, exponential. skipped: never drawn.
+    Returns (batch,) int32. temperature > 0, top_k >= 0 (0: all), 0 < top_p <= 1 are the caller's to check.
     """
     vocabulary = tf.shape(logits)[-1]
     logits = logits / temperature
     banned = tf.reduce_any(tf.range(vocabulary)[:, None] == tf.constant(skipped), axis=-1)
     logits = tf.where(banned, -float("inf"), logits)
+    limited = tf.cond((top_k > 0) | (top_p < 1.0), lambda: _limited(logits, top_k, top_p), lambda: logits)
+    return tf.argmax(tf.cast(limited, tf.float64) - tf.math.log(waits), axis=-1, output_type=tf.int32)
+
+
+def _limited(logits, top_k, top_p):
+    """The logits with -inf for what top-k or top-p leave out."""
+    vocabulary = tf.shape(logits)[-1]
     order = tf.argsort(-logits, axis=-1, stable=True)
     ordered = tf.gather(logits, order, batch_dims=1)
     weights = tf.exp(ordered - ordered[:, :1])
-    kept = tf.where(top_k > 0, top_k, vocabulary)
-    weights = tf.where(tf.range(vocabulary) < kept, weights, 0.0)
+    weights = tf.where(tf.range(vocabulary) < tf.where(top_k > 0, top_k, vocabulary), weights, 0.0)
     before = tf.cumsum(weights, axis=-1) - weights
-    weights = tf.where(before < top_p * tf.reduce_sum(weights, axis=-1, keepdims=True), weights, 0.0)
-    total = tf.cumsum(weights, axis=-1)
-    passed = tf.reduce_sum(tf.cast(total <= uniform[:, None] * total[:, -1:], tf.int32), axis=-1)
-    last = tf.reduce_sum(tf.cast(weights > 0, tf.int32), axis=-1) - 1
-    return tf.gather(order, tf.minimum(passed, last), batch_dims=1)
+    kept = (weights > 0) & (before < top_p * tf.reduce_sum(weights, axis=-1, keepdims=True))
+    places = tf.argsort(order, axis=-1)  # where each token stands in the order
+    return tf.where(tf.gather(kept, places, batch_dims=1), logits, -float("inf"))
