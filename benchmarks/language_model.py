@@ -13,17 +13,19 @@ from pathlib import Path
 from apps.language_model.config import Config
 from apps.run_folder import environment, write_json
 
-SHAKESPEARE = (
-    "--dataset shakespeare --model lstm_language_model --units 512 --dimensions 64 --precision mixed_bfloat16 --patience 100"
+SHAKESPEARE = "--dataset shakespeare --model lstm_language_model --dimensions 64 --precision mixed_bfloat16 --steps-per-epoch 200 --checkpoint-steps 1000"
+NAMES = (
+    "--dataset names --held-out 1000 --model gru_language_model --units 256 --dimensions 48 --dropout 0.4 --weight-decay 0.1 "
+    "--batch-size 128 --learning-rate 0.003 --steps 5000 --steps-per-epoch 250 --checkpoint-steps 2500 --patience 100"
 )
-NAMES = "--dataset names --units 256 --dimensions 48 --dropout 0.3 --steps 6000 --steps-per-epoch 400 --checkpoint-steps 2000"
 ROWS = {
     "names-bundled": "",
-    "names": f"{NAMES} --learning-rate 0.003",
-    "names-repeated": f"{NAMES} --learning-rate 0.003 --repeated kept",
-    "shakespeare-5-minutes": f"{SHAKESPEARE} --steps 2000 --steps-per-epoch 200 --checkpoint-steps 1000 --learning-rate 0.004 --dropout 0.1",
-    "shakespeare": f"{SHAKESPEARE} --depth 2 --steps 4500 --steps-per-epoch 250 --checkpoint-steps 1000 --learning-rate 0.003 --dropout 0.5 "
-    "--weight-decay 0.1",
+    "names": NAMES,
+    "names-repeated": f"{NAMES} --repeated kept",
+    "shakespeare-five-minutes": f"{SHAKESPEARE} --units 512 --steps 2000 --learning-rate 0.004 --dropout 0.1",
+    "shakespeare-windows": f"{SHAKESPEARE} --units 512 --steps 2000 --learning-rate 0.004 --dropout 0.3 --patience 100 --no-carry",
+    "shakespeare-preset": f"{SHAKESPEARE} --units 320 --steps 2600 --learning-rate 0.004 --dropout 0.2 --patience 100",
+    "shakespeare-longer": f"{SHAKESPEARE} --units 512 --depth 2 --steps 3600 --learning-rate 0.003 --dropout 0.5 --weight-decay 0.1 --patience 100",
     "books": "--dataset books --tokens words --lower --model lstm_language_model --units 512 --dimensions 256 --tied --window 64 --steps 4800 "
     "--steps-per-epoch 400 --checkpoint-steps 800 --learning-rate 0.003 --dropout 0.1 --clip global_norm --patience 100 "
     "--precision mixed_bfloat16",

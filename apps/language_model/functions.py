@@ -23,14 +23,13 @@ from apps.language_model.corpus import (
 from apps.language_model.generation import TextSampler
 from apps.language_model.gradients import reach_section
 from apps.language_model.long_range import tasks_section
-from apps.language_model.writing import complete, sample, score
+from apps.language_model.writing import complete, quiet_generator, sample, score
 from apps.report import Section, history_figure, write_report
 from apps.run_folder import read_config
 from apps.task import Data
 from apps.train import open_run
 from tflite.export import convert, write_device_folder
 from tflite.parity import compare, compare_files, record_steps
-from tflite.runtime import Generator
 from tflite.runtime.text import NEWLINE
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
@@ -162,7 +161,7 @@ def export(network, folder, config, data):
         top_p=tf.constant(1.0),
         prefix=tf.constant(""),
     )["text"].numpy()
-    generator = Generator(folder / "device")
+    generator = quiet_generator(folder / "device", "float")
     same_saved = np.array([a == b.decode() for a, b in zip(texts, saved)], float)
     same_file = np.array([a == generator.sample(config.seed, i) for i, a in enumerate(texts)], float)
     figures[f"{count} sampled texts: SavedModel against Keras"] = compare(same_saved, np.ones(count), 0)
@@ -173,7 +172,7 @@ def export(network, folder, config, data):
 def evaluate(folder, config, data):
     """Nats a token and perplexity on the test text, through the exported files, beside n-grams (modified Kneser-Ney)."""
     corpus = data.content
-    generators = {precision: Generator(folder / "device", precision) for precision in ("float", "int8")}
+    generators = {precision: quiet_generator(folder / "device", precision) for precision in ("float", "int8")}
     table = _table(generators, config, corpus)
     generator = generators["float"]
     texts = [generator.sample(config.seed, index) for index in range(5 if config.running else SAMPLES)]

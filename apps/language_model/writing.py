@@ -11,8 +11,15 @@ from apps.language_model.config import TASK
 from apps.run_folder import read_config
 from tflite.runtime import Generator
 from tflite.runtime.errors import InputError as RuntimeInputError
+from tflite.runtime.quiet import quiet_stderr
 from tflite.runtime.sampling import Sampling
 from tflite.runtime.text import BOUNDARY, NEWLINE, pretokens
+
+
+def quiet_generator(folder, precision):
+    """A Generator without the interpreter's note of its delegate."""
+    with quiet_stderr():
+        return Generator(folder, precision)
 
 
 def sample(options):
@@ -20,7 +27,7 @@ def sample(options):
     read_config(options.run, TASK)
     chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(Sampling)}
     Sampling(**chosen)
-    generator = Generator(options.run / "device", options.precision)
+    generator = quiet_generator(options.run / "device", options.precision)
     length = None if generator.ends else options.length
     for index in range(options.count):
         for text in generator.stream(options.seed, index, options.prefix, length, **chosen):
@@ -32,7 +39,7 @@ def sample(options):
 def complete(options):
     """Prints the likeliest continuations of a text, or asks for one text after another."""
     read_config(options.run, TASK)
-    generator = Generator(options.run / "device", options.precision)
+    generator = quiet_generator(options.run / "device", options.precision)
     if options.prefix is not None:
         _offer(generator, options.prefix, options)
         return
@@ -73,7 +80,7 @@ def score(options):
     """
     read_config(options.run, TASK)
     lines = read_lines(options.text)
-    generator = Generator(options.run / "device", options.precision)
+    generator = quiet_generator(options.run / "device", options.precision)
     tokenizer = generator.tokenizer
     print("nats\tperplexity\tline")
     total, tokens, unknown = 0.0, 0, 0
