@@ -63,12 +63,14 @@ def measure(cell, task, steps, updates, seed=0):
     rng = np.random.default_rng([seed, 0])
     model, error, done = network(cell, task, seed), np.inf, 0
     with tqdm(total=updates, desc=f"{task}, {steps} steps, {cell}", unit="update", leave=False) as bar:
-        while done < updates and not error < 0.01:
+        while done < updates and error >= 0.01:
             for _ in range(min(LOOK, updates - done)):
                 model.train_on_batch(*make(rng, BATCH, steps))
                 done += 1
                 bar.update()
             error = _error(model, test)
+            if not np.isfinite(error):
+                return {"solved": False, "updates": done, "error": None}
             bar.set_postfix(error=f"{error:.4f}")
     error = _error(model, make(np.random.default_rng([seed, 2]), TESTED, steps))  # others than those that chose when to stop
     return {"solved": bool(error < 0.01), "updates": done, "error": error}
@@ -95,7 +97,9 @@ def tasks_section(options):
                     done[name] = measure(cell, task, steps, options.updates)
                     write_json(path, done)
                 found = done[name]
-                row.append(f"{'solved' if found['solved'] else 'not solved'}, {found['updates']} updates ({found['error']:.4f})")
+                result = "diverged" if found["error"] is None else "solved" if found["solved"] else "not solved"
+                error = "" if found["error"] is None else f" ({found['error']:.4f})"
+                row.append(f"{result}, {found['updates']} updates{error}")
             rows.append((task, steps, *row))
     return Section(
         "What each network can learn to remember",
