@@ -35,6 +35,8 @@ def convert(step, calibration=None, *, int8_weights=False):
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
         elif int8_weights:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            # a scale for each channel makes an operation that tflite-runtime 2.14, which many devices have, does not know
+            converter._experimental_disable_per_channel_quantization_for_dense_layers = True
         content = _without_names(converter.convert())
     check_operations(content)
     weights = sum(variable.numpy().size for variable in step.trainable_variables)

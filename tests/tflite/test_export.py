@@ -124,3 +124,10 @@ def test_a_micro_detector_fits_into_60_kb():
     step, states = to_step_model(model, 8)
     steps, _ = record_steps(step, states, random.uniform(0, 3, (80, 40)).astype("float32"), "score")
     assert len(convert(step, steps)) < 60_000
+
+
+def test_int8_weights_run_on_the_interpreters_that_devices_have():
+    """FULLY_CONNECTED 12, which takes a scale a channel, is newer than tflite-runtime 2.14."""
+    step, _ = to_step_model(zoo.build("lstm_language_model", vocabulary=66, dimensions=64, units=64))
+    versions = dict(part.split(":") for part in check_operations(convert(step, int8_weights=True)))
+    assert int(versions["FULLY_CONNECTED"]) <= 9
