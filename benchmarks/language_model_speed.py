@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
 SIZES = {"vocabulary": 66, "dimensions": 64, "units": 512, "batch": 64, "window": 64}
 VOCABULARY = ["<padding>", "\n", *(chr(33 + i) for i in range(SIZES["vocabulary"] - 2))]
-ROUNDS, SECONDS = 3, 8
+ROUNDS, SECONDS = 2, 6
 WHAT = {
     "train float32": "training, float32",
     "train bfloat16": "training, bfloat16",
