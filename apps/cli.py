@@ -88,7 +88,7 @@ def _parse(task, verb, arguments):
             )
     except SystemExit as stopped:
         # a value out of bounds: our one line in place of a box
-        ours = [error for error in _chain(stopped) if isinstance(error, InputError)]
+        ours = [error for error in _chain(stopped) if isinstance(error, (InputError, RuntimeInputError))]
         if ours:
             raise ours[0] from None
         sys.stderr.write(printed.getvalue())

@@ -99,12 +99,12 @@ def sample(batch, length=500):
         with tempfile.TemporaryDirectory() as folder:
             writer = generator(Path(folder) / "device", length)
         return best(lambda: len(writer.sample(seed=1)))
-    from apps.language_model.generation import TextSampler
+    from apps.language_model.generation import TextSampler, texts
     from tflite.runtime.text import Tokenizer
 
     sampler = TextSampler(network(), Tokenizer(VOCABULARY), length, ends=False)
-    sampler.texts(count=batch)
-    return best(lambda: sum(map(len, sampler.texts(seed=1, count=batch))))
+    texts(sampler.sample, count=batch)
+    return best(lambda: sum(map(len, texts(sampler.sample, seed=1, count=batch))))
 
 
 def best(action):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from apps.config import Bounds, TrainingConfig, check_bounds
 from apps.task import Choice, Range, Task, Verb
+from tflite.runtime.sampling import Sampling
 from zoo.errors import InputError
 
 RECURRENT = ("rnn_language_model", "gru_language_model", "lstm_language_model", "awd_lstm_language_model")
@@ -101,34 +102,14 @@ class Config(TrainingConfig):
         return self.model in RECURRENT
 
 
-@dataclasses.dataclass(frozen=True)
-class Sample:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample(Sampling):
     """Writes texts with a trained model, token by token as they are made."""
 
     run: Path
     """run folder"""
     count: Annotated[int, Bounds(1, 1_000_000)] = 10
     """how many"""
-    temperature: float = 1.0
-    """below 1: likelier texts; above: stranger ones"""
-    top_k: int = 0
-    """draw from the k likeliest tokens only; 0: all, 1: the likeliest always"""
-    top_p: float = 1.0
-    """draw from the fewest tokens that hold this probability"""
-    typical_p: float = 1.0
-    """draw from the tokens whose surprise is nearest to the expected one, the fewest that hold this probability"""
-    contrastive: float = 0.0
-    """above 0: no draw; the best of --top-k by probability less this share of its likeness to what was written"""
-    repetition_penalty: float = 1.0
-    """above 1: tokens that were written before become less likely"""
-    no_repeat: int = 0
-    """no sequence of so many tokens comes twice; 0: any may"""
-    banned: tuple[str, ...] = ()
-    """tokens that never come"""
-    required: tuple[str, ...] = ()
-    """tokens without which a text does not end"""
-    stop: tuple[str, ...] = ()
-    """text before which to end"""
     prefix: str = ""
     """how every text begins"""
     length: Annotated[int, Bounds(1, 1_000_000)] = 500
@@ -139,6 +120,7 @@ class Sample:
     """the model file to run"""
 
     def __post_init__(self):
+        super().__post_init__()
         check_bounds(self)
 
 

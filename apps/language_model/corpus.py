@@ -1,12 +1,12 @@
 """Text as token sequences: vocabulary, splits, batches; lines by themselves, or running text of any length."""
 
 import dataclasses
-import hashlib
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from apps.data.splits import shuffled
 from apps.data.text import read_lines, read_set_lines, read_set_texts, text_chunks
 from apps.language_model.subwords import learn_subwords
 from tflite.runtime.randomness import Stream
@@ -133,8 +133,8 @@ def _share(tokens, token):
 def read_corpus(config):
     """The corpus of a configuration.
 
-    Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test; or all of them at random, or so many to val and test. Running text: the first 88% train, then
-    2% val, the last 10% test, the customary cut; of a folder, whole files by a hash of their names, a tenth each to val and test.
+    Lines: distinct ones only, split by a hash of the line, 80% train, 10% val, 10% test; or all of them at random, or so many to val
+    and test. Running text: the first 88% train, then 2% val, the last 10% test, the customary cut; of a folder, whole files by a hash of their names, a tenth each to val and test.
     Books: as their README splits them.
     """
     if config.text is not None and config.dataset != "bundled":
@@ -189,7 +189,7 @@ def _split_lines(lines, config):
         order = np.argsort(Stream(config.seed + 2, 0).array(len(lines)), kind="stable")
         lines = [lines[i] for i in order]
     else:
-        digests = {line: hashlib.sha256(f"{config.seed}:{line}".encode()).digest() for line in lines}
+        digests = {line: shuffled(config.seed, line) for line in lines}
         if not config.held_out:
             parts = {line: min(2, digest[0] * 10 // 256) for line, digest in digests.items()}
             return {
@@ -211,7 +211,7 @@ def _documents(config):
         return {None: [("", chunks)]}, "tiny Shakespeare (public domain)"
     if config.text is None:
         books = sorted(read_set_texts("books", "books/*.txt"))
-        split = {"train": [], **{part: [] for part in ("val", "test")}}
+        split = {"train": [], "val": [], "test": []}
         for name, chunks in books:
             part = next((part for part, names in BOOKS.items() if name in names), "train")
             split[part].append((name, chunks))
@@ -226,7 +226,7 @@ def _documents(config):
             f"{config.text} has {len(files)} text files (*.txt); expected at least 3, to train, validate and test with."
         )
     names = {file: str(file.relative_to(config.text)) for file in files}
-    files.sort(key=lambda file: hashlib.sha256(f"{config.seed}:{names[file]}".encode()).digest())
+    files.sort(key=lambda file: shuffled(config.seed, names[file]))
     tenth = max(1, len(files) // 10)
     parts = {"train": files[2 * tenth :], "val": files[tenth : 2 * tenth], "test": files[:tenth]}
     return {part: [(names[file], text_chunks(file)) for file in found] for part, found in parts.items()}, str(config.text)
@@ -305,10 +305,7 @@ def _vocabulary(words, training, config):
         else:
             tokens = learn_subwords({words[i]: int(counts[i]) for i in np.flatnonzero(counts)}, config.vocabulary_size)
         tokenizer = Tokenizer((PADDING_NAME, NEWLINE, UNKNOWN_NAME, *tokens), config.tokens, config.lower)
-    if config.tokens == "subwords":
-        found = [tokenizer.pieces(word) for word in words]
-    else:
-        found = [[tokenizer.index.get(word, tokenizer.unknown)] for word in words]
+    found = [tokenizer.pieces(word) for word in words]
     lengths = np.array([len(tokens) for tokens in found])
     return tokenizer, (np.concatenate(found).astype(np.int32), np.cumsum(lengths) - lengths, lengths)
 

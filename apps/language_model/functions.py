@@ -20,10 +20,13 @@ from apps.language_model.corpus import (
     read_corpus,
     window_batches,
 )
-from apps.language_model.generation import TextSampler
+from apps.language_model.generation import TextSampler, texts
 from apps.language_model.gradients import reach_section
 from apps.language_model.long_range import tasks_section
-from apps.language_model.writing import complete, quiet_generator, sample, score
+from apps.language_model.writing import complete as complete  # the commands look for the verbs here
+from apps.language_model.writing import quiet_generator
+from apps.language_model.writing import sample as sample
+from apps.language_model.writing import score as score
 from apps.report import Section, history_figure, write_report
 from apps.run_folder import read_config
 from apps.task import Data
@@ -43,7 +46,6 @@ ORDERS = {"lines": (2, 3, 5), "running": (3, 5, 7), "words": (3, 5)}
 COUNTED = 10_000_000  # tokens at most that n-grams are counted in
 WEIGHED = 20_000  # tokens or lines at most that choose how much a model weighs in a mixture
 SPLITS = ("train", "val", "test")
-VERBS = (sample, complete, score)  # the commands look for them here
 
 
 def data(config):
@@ -150,20 +152,12 @@ def export(network, folder, config, data):
     files = (("float TFLite against Keras (logits)", float_file, 1e-3), ("int8 TFLite against Keras (logits)", int8_file, 0.5))
     figures.update(compare_files(manifest, files, sequences, "logits", expected))
     count = 10 if config.running else SAMPLES
-    texts = sampler.texts(seed=config.seed, count=count)
+    live = texts(sampler.sample, seed=config.seed, count=count)
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    saved = loaded(
-        seed=tf.constant(config.seed),
-        first=tf.constant(0),
-        count=tf.constant(count),
-        temperature=tf.constant(1.0),
-        top_k=tf.constant(0),
-        top_p=tf.constant(1.0),
-        prefix=tf.constant(""),
-    )["text"].numpy()
+    saved = texts(loaded, seed=config.seed, count=count)
     generator = quiet_generator(folder / "device", "float")
-    same_saved = np.array([a == b.decode() for a, b in zip(texts, saved)], float)
-    same_file = np.array([a == generator.sample(config.seed, i) for i, a in enumerate(texts)], float)
+    same_saved = np.array([a == b for a, b in zip(live, saved)], float)
+    same_file = np.array([a == generator.sample(config.seed, i) for i, a in enumerate(live)], float)
     figures[f"{count} sampled texts: SavedModel against Keras"] = compare(same_saved, np.ones(count), 0)
     figures[f"{count} sampled texts: float TFLite against Keras"] = compare(same_file, np.ones(count), 0)
     return figures
@@ -175,25 +169,22 @@ def evaluate(folder, config, data):
     generators = {precision: quiet_generator(folder / "device", precision) for precision in ("float", "int8")}
     table = _table(generators, config, corpus)
     generator = generators["float"]
-    texts = [generator.sample(config.seed, index) for index in range(5 if config.running else SAMPLES)]
+    written = [generator.sample(config.seed, index) for index in range(5 if config.running else SAMPLES)]
     metrics = {
-        "test": f"{min(len(corpus.parts['test']), TESTED)} lines" if corpus.ends else f"{tested(corpus):,} {config.tokens}",
-        "token": UNITS[config.tokens],
+        "test": f"{min(len(corpus.parts['test']), TESTED)} lines"
+        if corpus.ends
+        else f"{len(corpus.tokens('test', TESTED)) - 1:,} {config.tokens}",
+        "token": config.tokens.removesuffix("s"),
         "table": table,
         "vocabulary": len(corpus.vocabulary),
         "data": data.summary,
-        "samples": texts[:40],
-        "share_distinct": len(set(texts)) / len(texts),
+        "samples": written[:40],
+        "share_distinct": len(set(written)) / len(written),
     }
     if corpus.ends:
         known = {line for split in SPLITS for line in corpus.parts[split]}
-        metrics["share_new"] = sum(text not in known for text in texts) / len(texts)
+        metrics["share_new"] = sum(text not in known for text in written) / len(written)
     return metrics
-
-
-def tested(corpus):
-    """How many tokens of running text are tested."""
-    return len(corpus.tokens("test", TESTED)) - 1
 
 
 def _table(generators, config, corpus):
@@ -207,8 +198,9 @@ def _table(generators, config, corpus):
         if config.running and config.tokens == "characters":
             cut = corpus.sequences("test", config.window, TESTED)
             table[f"{config.model}, {name} file, in windows of {config.window}"] = rate(map(generator.score, cut))
+    counted = corpus.parts["train"] if corpus.ends else [_words(corpus, corpus.tokens("train", COUNTED)[1:])]
     for order in ORDERS["lines" if corpus.ends else "words" if config.tokens == "words" else "running"]:
-        ngrams = NGramModel.estimate(_counted(corpus), order)
+        ngrams = NGramModel.estimate(counted, order)
         of_ngrams = {part: ngram_nats(ngrams, corpus, part, most) for part, most in (("val", WEIGHED), ("test", TESTED))}
         table[f"{order}-grams, modified Kneser-Ney"] = rate(_cut(of_ngrams["test"], lengths))
     share = best_share(_nats(generators["float"], corpus, "val", WEIGHED, "weighing"), of_ngrams["val"])
@@ -240,10 +232,6 @@ def ngram_nats(ngrams, corpus, split, most):
     return -logs[1:]
 
 
-def _counted(corpus):
-    return corpus.parts["train"] if corpus.ends else [_words(corpus, corpus.tokens("train", COUNTED)[1:])]
-
-
 def _words(corpus, tokens):
     return [corpus.vocabulary[token] for token in tokens]
 
@@ -272,9 +260,6 @@ def rate(pieces):
 
 def _cut(values, lengths):
     return np.split(values, np.cumsum(lengths)[:-1])
-
-
-UNITS = {"characters": "character", "words": "word", "subwords": "subword"}
 
 
 def headline(metrics):

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from tflite.runtime.text import NEWLINE, NO_SPACE_AFTER, NO_SPACE_BEFORE, SPACE, UNKNOWN
+from tflite.runtime.text import NEWLINE, NO_SPACE_AFTER, NO_SPACE_BEFORE, SPACE
 from tflite.streaming import to_step_model
-from zoo.decoding.sampling import BOUNDARY, PADDING, exponentials, sample_token
+from zoo.decoding.sampling import BOUNDARY, exponentials, sample_token
 
 # what Python's \w and \s are, for RE2
 LETTERS, SPACES = r"\pL\pN_", r"[\t\v\f\r\x1c-\x1f\x{85}\pZ]"
@@ -24,7 +24,7 @@ class TextSampler(tf.Module):
         self.model_variables = [variable.value for variable in model.variables]
         self._kind, self._lower, self.max_length, self.ends = tokenizer.kind, tokenizer.lower, max_length, ends
         self.vocabulary = tf.constant(tokenizer.vocabulary)
-        self._skipped = (PADDING,) if tokenizer.kind == "characters" else (PADDING, UNKNOWN)
+        self._skipped = tokenizer.unwritten
         places = tf.range(len(tokenizer.vocabulary))
         self.index = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(self.vocabulary, places), -1)
         self.no_space_before = tf.constant([token in NO_SPACE_BEFORE or token == NEWLINE for token in tokenizer.vocabulary])
@@ -118,15 +118,16 @@ class TextSampler(tf.Module):
             texts = tf.strings.regex_replace(tf.strings.regex_replace(texts, SPACE, " "), "(?m)^ ", "")
         return texts
 
-    def texts(self, seed=0, first=0, count=10, temperature=1.0, top_k=0, top_p=1.0, prefix=""):
-        """The texts as a list of str."""
-        found = self.sample(
-            tf.constant(seed),
-            tf.constant(first),
-            tf.constant(count),
-            tf.constant(float(temperature)),
-            tf.constant(top_k),
-            tf.constant(float(top_p)),
-            tf.constant(prefix),
-        )
-        return [text.decode() for text in found["text"].numpy()]
+
+def texts(sample, seed=0, first=0, count=10, temperature=1.0, top_k=0, top_p=1.0, prefix=""):
+    """The texts as a list of str. sample: a TextSampler's, live or the signature of a SavedModel."""
+    found = sample(
+        seed=tf.constant(seed),
+        first=tf.constant(first),
+        count=tf.constant(count),
+        temperature=tf.constant(float(temperature)),
+        top_k=tf.constant(top_k),
+        top_p=tf.constant(float(top_p)),
+        prefix=tf.constant(prefix),
+    )
+    return [text.decode() for text in found["text"].numpy()]

@@ -26,7 +26,6 @@ def sample(options):
     """Prints texts, token by token."""
     read_config(options.run, TASK)
     chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(Sampling)}
-    Sampling(**chosen)
     generator = quiet_generator(options.run / "device", options.precision)
     length = None if generator.ends else options.length
     for index in range(options.count):
@@ -41,13 +40,14 @@ def complete(options):
     read_config(options.run, TASK)
     generator = quiet_generator(options.run / "device", options.precision)
     if options.prefix is not None:
-        _offer(generator, options.prefix, options)
+        _offer(generator, generator.tokenizer.trimmed(options.prefix), options)
         return
     print("Type a text, or a number to go on from what was offered; an empty line ends.")
     text, found = "", []
     while answer := _ask():
         number = int(answer) - 1 if answer.strip().isdecimal() else None
-        wanted = text + found[number] if number is not None and 0 <= number < len(found) else answer
+        chosen = number is not None and 0 <= number < len(found)
+        wanted = text + found[number] if chosen else generator.tokenizer.trimmed(answer)
         try:
             text, found = wanted, _offer(generator, wanted, options)
         except RuntimeInputError as error:
@@ -63,7 +63,6 @@ def _ask():
 
 def _offer(generator, text, options):
     """Prints and returns continuations."""
-    text = generator.tokenizer.trimmed(text)
     length = len(generator.tokenizer.encode(text)) + options.length
     until = "" if options.whole else " \n"
     found = generator.beam(text, max(options.width, options.count), length, options.length_penalty, until)[: options.count]
@@ -100,10 +99,10 @@ def score(options):
             for i, (text, seen) in enumerate(zip(shown, known))
         ]
         print(f"{nats.sum():.2f}\t{np.exp(np.mean(nats)):.2f}\t{(' ' if tokenizer.kind == 'words' else '').join(marked)}")
-    kind = tokenizer.kind
-    notes = {
-        "characters": f"; {unknown} characters that the model has never seen are left out of this line",
-        "words": f"; {unknown} words that the model does not know are counted as its unknown token",
-    }
-    note = notes["characters" if kind == "characters" else "words"] if unknown else ""
-    print(f"{total:.2f}\t{np.exp(total / tokens):.2f}\tall {len(lines)} lines, {tokens} {kind} and ends{note}")
+    if not unknown:
+        note = ""
+    elif tokenizer.unknown is None:
+        note = f"; {unknown} characters that the model has never seen are left out of this line"
+    else:
+        note = f"; {unknown} words that the model does not know are counted as its unknown token"
+    print(f"{total:.2f}\t{np.exp(total / tokens):.2f}\tall {len(lines)} lines, {tokens} {tokenizer.kind} and ends{note}")

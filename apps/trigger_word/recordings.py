@@ -19,6 +19,7 @@ from apps.data.pronunciation import VOCABULARY, homophones, near, phonemes, voca
 from apps.data.sentences import sentence
 from apps.data.sources import available, cache_folder, find
 from apps.data.speech import Clip, one_in, read_set, to_int16
+from apps.data.splits import shuffled
 from apps.data.synthesis import ACCENTS, RECORDED, VARIANTS, Manner, espeak_installed, recorded_voices, speak
 from apps.data.text import read_table
 from apps.run_folder import replacing
@@ -262,9 +263,7 @@ def split_clips(clips, seed):
     if all(clip.split for clip in clips):
         return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
     known = all(clip.speaker for clip in clips)
-    groups = sorted(
-        {clip.speaker if known else clip.name for clip in clips}, key=lambda g: hashlib.sha256(f"{seed}:{g}".encode()).digest()
-    )
+    groups = sorted({clip.speaker if known else clip.name for clip in clips}, key=lambda group: shuffled(seed, group))
     if len(groups) < 3:
         raise InputError(
             f"the recordings are of {len(groups)} speakers; expected at least 3, one each to train, to choose the threshold and to test. "

@@ -13,7 +13,7 @@ import zoo
 from apps.language_model import functions, long_range
 from apps.language_model.config import TASK, Complete, Config, Gradients, Sample, Score
 from apps.language_model.corpus import inputs_and_targets, line_batches, read_corpus, window_batches
-from apps.language_model.generation import TextSampler
+from apps.language_model.generation import TextSampler, texts
 from apps.language_model.gradients import gradient_norms, step_gradients
 from apps.train import train
 from tflite.runtime import Generator, InputError
@@ -71,18 +71,9 @@ def test_keras_the_saved_model_and_the_file_write_the_same_texts(cycle):
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     plain, other = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}, {"temperature": 1.7, "top_k": 4, "top_p": 0.95}
     for options in ({**plain, "prefix": ""}, {**other, "prefix": "dea"}):
-        live = sampler.texts(seed=9, first=5, count=25, **options)
+        live = texts(sampler.sample, seed=9, first=5, count=25, **options)
         filed = [generator.sample(9, 5 + i, **options) for i in range(25)]
-        saved = loaded(
-            seed=tf.constant(9),
-            first=tf.constant(5),
-            count=tf.constant(25),
-            temperature=tf.constant(options["temperature"]),
-            top_k=tf.constant(options["top_k"]),
-            top_p=tf.constant(options["top_p"]),
-            prefix=tf.constant(options["prefix"]),
-        )["text"].numpy()
-        assert live == filed == [text.decode() for text in saved]
+        assert live == filed == texts(loaded, seed=9, first=5, count=25, **options)
         assert len(set(live)) > 5
 
 
@@ -263,18 +254,9 @@ def test_words_and_subwords_are_learnt_and_written_the_same_everywhere(story, to
     assert text.count(" it; it sleeps.\n") > 5 and "<unknown>" not in text
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     for prefix in ("", "The cat isn\u2019t in it; it ", "the dog.\nThe dog" if tokens == "words" else "The dog.\nThe dog"):
-        found = loaded(
-            seed=tf.constant(1),
-            first=tf.constant(4),
-            count=tf.constant(5),
-            temperature=tf.constant(1.2),
-            top_k=tf.constant(0),
-            top_p=tf.constant(1.0),
-            prefix=tf.constant(prefix),
-        )["text"].numpy()
-        texts = [generator.sample(1, 4 + i, prefix=prefix, temperature=1.2) for i in range(5)]
-        assert [text.decode() for text in found] == texts
-        assert len(set(texts)) == 5
+        filed = [generator.sample(1, 4 + i, prefix=prefix, temperature=1.2) for i in range(5)]
+        assert texts(loaded, seed=1, first=4, count=5, temperature=1.2, prefix=prefix) == filed
+        assert len(set(filed)) == 5
     table = json.loads((folder / "metrics.json").read_text())["table"]
     assert table["gru_language_model, float file, state carried"]["nats"] < 0.5
     assert any("interpolated" in name for name in table)

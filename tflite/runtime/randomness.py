@@ -35,19 +35,22 @@ def uniforms(seed, stream, start, count):
 
     seed, stream: integers, taken modulo 2**32. start: the first counter, below 2**32.
     """
-    counter = np.zeros((count, 2), np.uint32)
-    counter[:, 0] = (np.arange(start, start + count, dtype=np.uint64) & np.uint64(_MASK)).astype(np.uint32)
-    bits = threefry2x32((seed & _MASK, stream & _MASK), counter)[:, 0]
+    bits = _bits(seed, stream, start, count, 1)[:, 0]
     return (bits >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
 def exponentials(seed, stream, start, count, size):
     """(count, size) float64 from the exponential distribution: row i, column j is a function of (seed, stream, start + i, j) alone."""
+    bits = _bits(seed, stream, start, count, size)
+    return -np.log1p(-(bits.astype(np.float64) + 0.5) * 2.0**-32)
+
+
+def _bits(seed, stream, start, count, size):
+    """The first words under the counters (start + i, j): (count, size) uint32."""
     counter = np.zeros((count, size, 2), np.uint32)
     counter[..., 0] = (np.arange(start, start + count, dtype=np.uint64) & np.uint64(_MASK)).astype(np.uint32)[:, None]
     counter[..., 1] = np.arange(size, dtype=np.uint32)
-    bits = threefry2x32((seed & _MASK, stream & _MASK), counter)[..., 0]
-    return -np.log1p(-(bits.astype(np.float64) + 0.5) * 2.0**-32)
+    return threefry2x32((seed & _MASK, stream & _MASK), counter)[..., 0]
 
 
 class Stream:

@@ -9,7 +9,7 @@ from .errors import InputError
 from .interpreter import StepModel
 from .manifest import read_manifest, read_model
 from .randomness import exponentials
-from .text import BOUNDARY, PADDING, UNKNOWN, Tokenizer
+from .text import BOUNDARY, PADDING, Tokenizer
 
 REMEMBERED = 128  # tokens that contrastive search looks back on, so that a token's cost does not grow
 DRAWN = 8192  # random numbers at once
@@ -19,27 +19,32 @@ DRAWN = 8192  # random numbers at once
 class Sampling:
     """How a token is chosen. First what may not or must come, then the temperature, top-k, top-p, typical, and the draw.
 
-    temperature: above 0; below 1: likelier texts. top_k: only the k likeliest tokens, 0 for all, 1 for the likeliest always
-    (Fan et al. 2018, arXiv:1805.04833). top_p: only the fewest tokens that hold this probability (Holtzman et al. 2019,
-    arXiv:1904.09751). typical_p: likewise, but first those whose surprise is nearest to the expected one (Meister et al. 2022,
-    arXiv:2202.00666). repetition_penalty: the log probability of what was written before is multiplied by it (after Keskar et al.
-    2019, arXiv:1909.05858, who scale logits). no_repeat: no sequence of so many tokens comes twice, 0 for any (Paulus et al. 2017,
-    arXiv:1705.04304). contrastive: above 0, the share of a penalty for likeness to what was written in a choice among top_k, with
-    no draw (Su et al. 2022, arXiv:2202.06417; their hidden states are seen here through the logits, which every model file gives).
-    banned: tokens that never come; the unknown token never does. required: tokens without which a text does not end.
-    stop: strings before which it ends.
+    top_k: Fan et al. 2018, arXiv:1805.04833. top_p: Holtzman et al. 2019, arXiv:1904.09751. typical_p: Meister et al. 2022,
+    arXiv:2202.00666. contrastive: Su et al. 2022, arXiv:2202.06417; their hidden states are seen here through the logits, which every
+    model file gives. repetition_penalty: after Keskar et al. 2019, arXiv:1909.05858, who scale logits; here log probabilities.
+    no_repeat: Paulus et al. 2017, arXiv:1705.04304. The unknown token never comes, whatever is banned.
     """
 
     temperature: float = 1.0
+    """below 1: likelier texts; above: stranger ones"""
     top_k: int = 0
+    """draw from the k likeliest tokens only; 0: all, 1: the likeliest always"""
     top_p: float = 1.0
+    """draw from the fewest tokens that hold this probability"""
     typical_p: float = 1.0
-    repetition_penalty: float = 1.0
-    no_repeat: int = 0
+    """draw from the tokens whose surprise is nearest to the expected one, the fewest that hold this probability"""
     contrastive: float = 0.0
-    banned: tuple = ()
-    required: tuple = ()
-    stop: tuple = ()
+    """above 0: no draw; the best of top_k by probability less this share of its likeness to what was written"""
+    repetition_penalty: float = 1.0
+    """above 1: tokens that were written before become less likely"""
+    no_repeat: int = 0
+    """no sequence of so many tokens comes twice; 0: any may"""
+    banned: tuple[str, ...] = ()
+    """tokens that never come"""
+    required: tuple[str, ...] = ()
+    """tokens without which a text does not end"""
+    stop: tuple[str, ...] = ()
+    """text before which to end"""
 
     def __post_init__(self):
         for name in ("banned", "required", "stop"):
@@ -136,7 +141,7 @@ class _Constraints:
         if options.repetition_penalty != 1:
             logits = log_softmax(logits).astype(np.float32)
             logits[self._seen] *= np.float32(options.repetition_penalty)
-        logits[[PADDING, *self._banned, *self._followers.get(self._last, ())]] = -np.inf
+        logits[[*self._banned, *self._followers.get(self._last, ())]] = -np.inf
         if self.missing:
             if self._ends:
                 logits[BOUNDARY] = -np.inf
@@ -200,7 +205,6 @@ class Generator:
         return forced, max_length
 
     def _tokens(self, seed, index, forced, max_length, options):
-        unknown = [UNKNOWN] if self.tokenizer.kind != "characters" else []
         banned, required = (self._single(name, getattr(options, name)) for name in ("banned", "required"))
         both = sorted(set(banned) & set(required))
         if both:
@@ -212,7 +216,7 @@ class Generator:
             raise InputError(
                 f"`required` has {len(missing)} tokens; there is room for {max_length - len(forced)} after the prefix."
             )
-        constraints = _Constraints(options, [*unknown, *banned], required, len(self.vocabulary), self.ends)
+        constraints = _Constraints(options, [*self.tokenizer.unwritten, *banned], required, len(self.vocabulary), self.ends)
         block = max(1, DRAWN // len(self.vocabulary))
         outputs, state = self._step(BOUNDARY, self._model.initial_state())
         remembered = []
@@ -264,14 +268,11 @@ class Generator:
         """The index of each token of an option; of a subword that one may stand for a word, with its space, that one."""
         found = []
         for text in texts:
-            tokens = self.tokenizer.encode(text) if text != self.vocabulary[BOUNDARY] else [BOUNDARY]
-            if len(tokens) != 1 and text in self.tokenizer.index:
-                tokens = [self.tokenizer.index[text]]
-            if len(tokens) != 1 or tokens[0] in (None, PADDING, self.tokenizer.unknown):
+            tokens, exact = self.tokenizer.encode(text), self.tokenizer.index.get(text, PADDING)
+            token = tokens[0] if len(tokens) == 1 else exact
+            if token in (None, PADDING, self.tokenizer.unknown):
                 raise InputError(f"`{name}` has {text!r}, which is not one of the model's {len(self.vocabulary)} tokens.")
-            found += tokens
-            if name == "banned" and self.tokenizer.index.get(text, PADDING) > (self.tokenizer.unknown or BOUNDARY):
-                found.append(self.tokenizer.index[text])
+            found += [token, exact] if exact and name == "banned" else [token]
         return found
 
     def beam(self, prefix="", width=5, max_length=None, length_penalty=1.0, until=""):
@@ -298,7 +299,7 @@ class Generator:
             reached = []
             for tokens, score, outputs, state in beams:
                 logs = log_softmax(outputs)
-                logs[[PADDING] if self.tokenizer.unknown is None else [PADDING, UNKNOWN]] = -np.inf
+                logs[[*self.tokenizer.unwritten]] = -np.inf
                 ending = self._ending(tokens, until)
                 if ending.any():
                     done.append((tokens, score + np.logaddexp.reduce(logs[ending]), len(tokens) + 1))

@@ -42,17 +42,17 @@ class Tokenizer:
         self.vocabulary, self.kind, self.lower = list(vocabulary), kind, lower
         self.index = {token: i for i, token in enumerate(self.vocabulary)}
         self.unknown = UNKNOWN if kind != "characters" else None
+        self.unwritten = (PADDING,) if self.unknown is None else (PADDING, UNKNOWN)
         self._pieces = {}
 
     def encode(self, text):
         """The tokens' indices; None for a character of a character model that it has never seen."""
-        found = pretokens(text, self.kind, self.lower)
-        if self.kind != "subwords":
-            return [self.index.get(token, self.unknown) for token in found]
-        return [piece for word in found for piece in self.pieces(word)]
+        return [token for word in pretokens(text, self.kind, self.lower) for token in self.pieces(word)]
 
     def pieces(self, word):
-        """The subwords of a pretoken: indices."""
+        """The tokens of a pretoken."""
+        if self.kind != "subwords":
+            return [self.index.get(word, self.unknown)]
         if word not in self._pieces:
             self._pieces[word] = [self.index.get(piece, self.unknown) for piece in merged(word, self.index)]
         return self._pieces[word]
@@ -75,23 +75,19 @@ class Tokenizer:
 
     def encode_prefix(self, text):
         """The tokens of a text that is to be continued; InputError for a character or word that the model does not know."""
-        tokens = self.encode(self.trimmed(text))
-        if self.unknown is None and None in tokens:
-            known = set(self.vocabulary[BOUNDARY + 1 :]) | ({NEWLINE} & set(self.vocabulary))
-            unknown = sorted(set(text.lower() if self.lower else text) - known)[0]
-            shown = "".join(sorted(known - {NEWLINE}))
+        words = pretokens(self.trimmed(text), self.kind, self.lower)
+        unknown = [word for word in words if self.unknown in self.pieces(word)]
+        if unknown and self.kind == "characters":
+            known = "".join(sorted(set(self.vocabulary[BOUNDARY + 1 :])))
             raise InputError(
-                f"`prefix` has {unknown!r}, which the model has never seen; it knows {shown[:100]}{'...' * (len(shown) > 100)}"
+                f"`prefix` has {min(unknown)!r}, which the model has never seen; it knows {known[:100]}{'...' * (len(known) > 100)}"
             )
-        if self.unknown in tokens:
-            words = pretokens(self.trimmed(text), self.kind, self.lower)
-            counted = [[self.index.get(word, UNKNOWN)] if self.kind == "words" else self.pieces(word) for word in words]
-            unknown = next(word for word, found in zip(words, counted) if UNKNOWN in found)
+        if unknown:
             raise InputError(
-                f"`prefix` has {unknown.replace(SPACE, '')!r}, which the model's {len(self.vocabulary)} tokens do not make; "
+                f"`prefix` has {unknown[0].replace(SPACE, '')!r}, which the model's {len(self.vocabulary)} tokens do not make; "
                 "use another word."
             )
-        return tokens
+        return [token for word in words for token in self.pieces(word)]
 
     def trimmed(self, text):
         """A prefix without spaces at its end where tokens bring their own."""
