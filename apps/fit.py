@@ -231,16 +231,17 @@ class _Run:
             raise InputError(
                 f"the loss is {row['loss']} at step {self.step}; expected a number. Lower --learning-rate, or use --precision float32."
             )
-        found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True, callbacks=self.further)
-        if self.data.measure:
-            found.update(self.data.measure(self.model, found))
-        row.update({f"val_{name}": float(value) for name, value in found.items()})
-        before = [past[self.metric] for past in self.history]
-        self.history.append(row)
-        better = min if self.direction == "min" else max
-        if not before or row[self.metric] == better([*before, row[self.metric]]) != better(before):
-            with replacing(self.best_path) as temporary:
-                _write_arrays(temporary, {f"{index:04d}": array for index, array in enumerate(self.model.get_weights())})
+        with _averaged(self.model):
+            found = self.model.evaluate(self.data.validation, verbose=0, return_dict=True, callbacks=self.further)
+            if self.data.measure:
+                found.update(self.data.measure(self.model, found))
+            row.update({f"val_{name}": float(value) for name, value in found.items()})
+            before = [past[self.metric] for past in self.history]
+            self.history.append(row)
+            better = min if self.direction == "min" else max
+            if not before or row[self.metric] == better([*before, row[self.metric]]) != better(before):
+                with replacing(self.best_path) as temporary:
+                    _write_arrays(temporary, {f"{index:04d}": array for index, array in enumerate(self.model.get_weights())})
         bar.set_postfix({self.metric: f"{row[self.metric]:.4f}"})
         self.callbacks.on_epoch_end(epoch, row)
         self._write_history()
@@ -259,6 +260,21 @@ class _Run:
         with replacing(self.folder / "model.keras") as temporary:
             model.save(temporary)
         return model
+
+
+@contextlib.contextmanager
+def _averaged(model):
+    """The model with its averaged weights, where its optimizer keeps them (use_ema=True)."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    trained = [variable.numpy() for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, trained):
+            variable.assign(value)
 
 
 def _write_arrays(path, arrays):

@@ -51,6 +51,8 @@ class Config(TrainingConfig):
     """share of activations dropped in training"""
     weight_decay: Annotated[float, Bounds(0.0, 1.0)] = 0.01
     """of AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)"""
+    averaged: Annotated[float, Bounds(0.0, 0.99999)] = 0.0
+    """the model's weights are a running average of the trained ones that keeps this share at each step (0.999, say); 0: no average"""
     tied: bool = False
     """logits from the embedding's own matrix (recurrent models and the Transformer)"""
     layer_norm: bool = False

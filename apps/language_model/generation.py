@@ -9,6 +9,7 @@ from zoo.decoding.sampling import BOUNDARY, exponentials, sample_token
 # what Python's \w and \s are, for RE2
 LETTERS, SPACES = r"\pL\pN_", r"[\t\v\f\r\x1c-\x1f\x{85}\pZ]"
 APOSTROPHES = (("'", "\ufdd0"), ("\u2019", "\ufdd1"))  # within a word, while marks are set apart: no text has these two
+DRAWN = 2**17  # random numbers that are drawn at once, for several positions where texts and tokens are few
 
 
 class TextSampler(tf.Module):
@@ -49,11 +50,15 @@ class TextSampler(tf.Module):
         state = [tf.fill([count, *state.shape[1:]], state.initial) for state in self._states]
         tokens, ended = tf.fill([count], BOUNDARY), tf.zeros([count], tf.bool)
         written = tf.TensorArray(tf.int32, self.max_length, element_shape=[None])
+        vocabulary = self.vocabulary.shape[0]
+        ahead = tf.clip_by_value(DRAWN // tf.maximum(1, count * vocabulary), 1, self.max_length)
+        waits = tf.zeros([ahead, count, vocabulary], tf.float64)
         for position in tf.range(self.max_length):
+            if position % ahead == 0:
+                waits = exponentials(seed, streams, position + tf.range(ahead), vocabulary)
             inputs = {s.input: tensor for s, tensor in zip(self._states, state)}
             outputs = self._step({"tokens": tokens[:, None], **inputs}, training=False)
-            waits = exponentials(seed, streams, position, tf.size(self.vocabulary))
-            drawn = sample_token(outputs["logits"][:, -1], waits, temperature, top_k, top_p, self._skipped)
+            drawn = sample_token(outputs["logits"][:, -1], waits[position % ahead], temperature, top_k, top_p, self._skipped)
             given = tf.fill([count], tf.concat([forced, [BOUNDARY]], 0)[tf.minimum(position, tf.size(forced))])
             tokens = tf.where(ended, BOUNDARY, tf.where(position < tf.size(forced), given, drawn))
             if self.ends:

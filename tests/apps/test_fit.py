@@ -18,6 +18,7 @@ from apps.config import TrainingConfig
 from apps.fit import WarmupCosine, fit
 from apps.task import Data
 from zoo.errors import InputError
+from zoo.layers import through_time  # noqa: F401  the saved model has its layers
 
 ROOT = Path(__file__).resolve().parents[2]
 # the real task, small: dropout, AdamW with a schedule, early stopping, a metric with state, checkpoints off the epochs' beat
@@ -28,7 +29,7 @@ from apps import run_folder
 from apps.fit import fit, prepare
 from apps.language_model.config import TASK, Config
 folder = Path(sys.argv[1])
-config = Config(deterministic=True, steps=60, steps_per_epoch=20, checkpoint_steps=7, units=24, dimensions=8, dropout=0.3, batch_size=32, patience=3)
+config = Config(deterministic=True, steps=60, steps_per_epoch=20, checkpoint_steps=7, units=24, dimensions=8, dropout=0.3, batch_size=32, patience=3, averaged=0.9)
 run_folder.start(folder, TASK, config)
 prepare(config)
 functions = TASK.functions
@@ -93,8 +94,8 @@ def weights(folder):
 # --- in this process, on a toy ---
 
 
-def toy(**changes):
-    """A straight line to learn, and a model that can."""
+def toy(average=None, **changes):
+    """A straight line to learn, and a model that can. average: decay of a running average of its weights."""
     keras.utils.set_random_seed(0)
     x = np.linspace(-1, 1, 64, dtype=np.float32)[:, None]
     y = 3 * x + 1
@@ -108,7 +109,8 @@ def toy(**changes):
 
     config = TrainingConfig(**{"steps": 120, "steps_per_epoch": 40, "checkpoint_steps": 50, "learning_rate": 0.1, **changes})
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    model.compile(keras.optimizers.Adam(WarmupCosine(config.learning_rate, config.steps)), loss="mse")
+    kept = {"use_ema": True, "ema_momentum": average} if average else {}
+    model.compile(keras.optimizers.Adam(WarmupCosine(config.learning_rate, config.steps), **kept), loss="mse")
     return model, Data(train, tf.data.Dataset.from_tensor_slices((x, y)).batch(64), None, {}), config
 
 
@@ -137,6 +139,33 @@ def test_the_best_weights_are_the_ones_left(tmp_path):
     _, history = fit(model, data, config, ("val_loss", "min"), tmp_path)
     best = min(row["val_loss"] for row in history)
     assert model.evaluate(data.validation, verbose=0) == pytest.approx(best, rel=1e-4)
+
+
+class Weights(keras.callbacks.Callback):
+    """The weight after each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(self.model.get_weights()[0].item())
+
+
+def test_averaged_weights_are_looked_at_and_left_and_training_does_not_see_them(tmp_path):
+    runs = {}
+    for average in (None, 0.9):
+        model, data, config = toy(average)
+        runs[average] = Weights()
+        _, history = fit(model, data, config, ("val_loss", "min"), tmp_path / str(average), [runs[average]])
+    assert runs[None].seen == runs[0.9].seen
+    averages = []
+    for value in runs[0.9].seen:
+        averages.append(0.9 * averages[-1] + 0.1 * value if averages else value)
+    looks = [averages[row["step"] - 1] for row in history]
+    best = min(range(len(history)), key=lambda place: history[place]["val_loss"])
+    assert model.get_weights()[0].item() == pytest.approx(looks[best], rel=1e-5)
+    assert model.evaluate(data.validation, verbose=0) == pytest.approx(history[best]["val_loss"], rel=1e-4)
 
 
 def test_it_stops_early_and_stays_stopped(tmp_path):

@@ -26,12 +26,13 @@ def threefry2x32(key, counter):
     return tf.stack([x0, x1], axis=-1)
 
 
-def exponentials(seed, streams, position, size):
-    """Exponential waiting times. seed, position: scalars. streams: (n,) int32. Returns (n, size) float64."""
-    seed, streams, position = (tf.cast(tf.cast(x, tf.int32), tf.uint32) for x in (seed, streams, position))
-    shape = [tf.shape(streams)[0], size]
-    tokens = tf.broadcast_to(tf.cast(tf.range(size), tf.uint32), shape)
-    bits = threefry2x32((seed, streams[:, None]), tf.stack([tf.fill(shape, position), tokens], axis=-1))[..., 0]
+def exponentials(seed, streams, positions, size):
+    """Exponential waiting times. seed: a scalar. streams: (n,) int32. positions: (m,) int32. Returns (m, n, size) float64."""
+    seed, streams, positions = (tf.cast(tf.cast(x, tf.int32), tf.uint32) for x in (seed, streams, positions))
+    shape = [tf.size(positions), tf.size(streams), size]
+    tokens = tf.cast(tf.range(size), tf.uint32)
+    counter = tf.stack([tf.broadcast_to(positions[:, None, None], shape), tf.broadcast_to(tokens, shape)], axis=-1)
+    bits = threefry2x32((seed, streams[:, None]), counter)[..., 0]
     return -tf.math.log1p(-(tf.cast(bits, tf.float64) + 0.5) * 2.0**-32)
 
 

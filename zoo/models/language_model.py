@@ -8,6 +8,7 @@ from zoo.errors import InputError, check_sizes
 from zoo.layers.attention import CausalSelfAttention
 from zoo.layers.regularisation import TiedEmbedding, WeightDropLSTMCell, WeightDropRNN
 from zoo.layers.temporal import FrameStack
+from zoo.layers.through_time import GRU, LSTM
 from zoo.registry import register
 
 EXAMPLE = {"vocabulary": 11, "dimensions": 6, "units": 8}
@@ -132,7 +133,7 @@ def gru_language_model(
     """
     options = (tied, residual, layer_norm, locked_dropout, embedding_dropout, mask_padding, stateful_batch)
     return _recurrent(
-        "gru_language_model", layers.GRU, vocabulary, dimensions, units, depth, dropout, seed, options, reset_after=reset_after
+        "gru_language_model", GRU, vocabulary, dimensions, units, depth, dropout, seed, options, reset_after=reset_after
     )
 
 
@@ -166,7 +167,7 @@ def lstm_language_model(
     The arguments are gru_language_model's.
     """
     options = (tied, residual, layer_norm, locked_dropout, embedding_dropout, mask_padding, stateful_batch)
-    return _recurrent("lstm_language_model", layers.LSTM, vocabulary, dimensions, units, depth, dropout, seed, options)
+    return _recurrent("lstm_language_model", LSTM, vocabulary, dimensions, units, depth, dropout, seed, options)
 
 
 @register(
