@@ -22,8 +22,8 @@ ROWS = {
     "names-bundled": "",
     "names": NAMES,
     "names-repeated": f"{NAMES} --repeated kept",
-    "shakespeare-five-minutes": f"{SHAKESPEARE} --units 512 --steps 2000 --learning-rate 0.004 --dropout 0.1",
-    "shakespeare-windows": f"{SHAKESPEARE} --units 512 --steps 2000 --learning-rate 0.004 --dropout 0.3 --patience 100 --no-carry",
+    "shakespeare-five-minutes": f"{SHAKESPEARE} --units 512 --steps 1800 --learning-rate 0.004 --dropout 0.1",
+    "shakespeare-windows": f"{SHAKESPEARE} --units 512 --steps 1800 --learning-rate 0.004 --dropout 0.3 --patience 100 --no-carry",
     "shakespeare-preset": f"{SHAKESPEARE} --units 320 --steps 2600 --learning-rate 0.004 --dropout 0.2 --patience 100",
     "shakespeare-longer": f"{SHAKESPEARE} --units 512 --depth 2 --steps 3600 --learning-rate 0.003 --dropout 0.5 --weight-decay 0.1 --patience 100",
     "books": "--dataset books --tokens words --lower --model lstm_language_model --units 512 --dimensions 256 --tied --window 64 --steps 4800 "

@@ -208,8 +208,10 @@ def _conv_stream(layer, inputs, states):
 
 
 def _recurrent_states(layer, shape):
-    if layer.go_backwards or not layer.return_sequences:
-        raise _refusal(layer, "it reads backwards or gives only its last output; expected return_sequences=True, forwards")
+    if layer.go_backwards or layer.return_state or not layer.return_sequences:
+        raise _refusal(
+            layer, "it reads backwards, or gives its last output or state; expected return_sequences=True, forwards, and no more"
+        )
     sizes = keras.tree.flatten(layer.cell.state_size)
     return [(str(index), (1, size), 0.0) for index, size in enumerate(sizes)]
 

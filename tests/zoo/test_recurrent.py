@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from tests.oracles import recurrent
+from tests.zoo.derivatives import gradients
 from zoo.errors import InputError
 from zoo.layers.recurrent import CoupledLSTMCell, JordanCell, MinimalGatedCell, PeepholeLSTMCell, SimplifiedGRUCell
 
@@ -127,25 +128,6 @@ def notes_weights(letters, further, random):
     for gate in letters:
         shapes.update({f"W{gate}a": (UNITS, UNITS), f"W{gate}x": (UNITS, INPUTS), f"b{gate}": (UNITS,)})
     return {name: random.normal(size=shape) * 0.7 for name, shape in {**shapes, **further}.items()}
-
-
-def gradients(model, x, chosen):
-    """The gradients of sum(model(x) * chosen) with respect to the weights and to x, by the backend."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        def loss(weights, x):
-            return (model.stateless_call(weights, [v.value for v in model.non_trainable_variables], x)[0] * chosen).sum()
-
-        of_weights, of_x = jax.grad(loss, (0, 1))([v.value for v in model.trainable_variables], keras.ops.convert_to_tensor(x))
-    else:
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            inputs = tf.Variable(x)
-            loss = tf.reduce_sum(model(inputs) * chosen)
-        *of_weights, of_x = tape.gradient(loss, [*(v.value for v in model.trainable_variables), inputs])
-    return [np.asarray(g) for g in of_weights], np.asarray(of_x)
 
 
 def case(name, seed):
