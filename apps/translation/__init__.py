@@ -1,0 +1,1 @@
+"""Translation: from text to text, with attention and beam search."""

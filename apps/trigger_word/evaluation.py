@@ -3,10 +3,10 @@
 import dataclasses
 
 import numpy as np
-from scipy import stats
 from tqdm import tqdm
 
 from apps.data.audio import active_speech_level, speech_span
+from apps.intervals import poisson, wilson
 from apps.trigger_word.sound import RATE
 from tflite.runtime import Firing
 from tflite.runtime.randomness import Stream
@@ -192,21 +192,6 @@ def choose_threshold(points, rate):
     """The threshold to ship, of a validation curve; the highest where none keeps to the rate."""
     point = to_ship(points, rate)
     return point["threshold"] if point else max(THRESHOLDS)
-
-
-def wilson(misses, words, confidence=0.95):
-    """The interval of a rate from counts (Wilson 1927): (low, high)."""
-    if not words:
-        return 0.0, 1.0
-    interval = stats.binomtest(misses, words).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def poisson(count, hours, confidence=0.95):
-    """The interval of a rate per hour from a count, exact (Garwood 1936): (low, high). None in an hour still allows 3.7."""
-    tail = (1 - confidence) / 2
-    low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
-    return float(low / hours), float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2 / hours)
 
 
 def percent(figure):

@@ -39,7 +39,7 @@ def outputs_and_gradients(layer, x, mask, states):
     return [np.asarray(value) for value in tf.nest.flatten(step(x))]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     masked=st.booleans(),

@@ -35,13 +35,13 @@ def pretokens(text, kind, lower=False):
 class Tokenizer:
     """vocabulary: the token at each index; 0 is padding, 1 the boundary. kind: 'characters', 'words' or 'subwords'.
 
-    Words and subwords have the unknown token at 2. lower: the text is read in lower case.
+    Words and subwords have the unknown token at 2, characters may have it there. lower: the text is read in lower case.
     """
 
     def __init__(self, vocabulary, kind="characters", lower=False):
         self.vocabulary, self.kind, self.lower = list(vocabulary), kind, lower
         self.index = {token: i for i, token in enumerate(self.vocabulary)}
-        self.unknown = UNKNOWN if kind != "characters" else None
+        self.unknown = UNKNOWN if self.vocabulary[UNKNOWN : UNKNOWN + 1] == [UNKNOWN_NAME] else None
         self.unwritten = (PADDING,) if self.unknown is None else (PADDING, UNKNOWN)
         self._pieces = {}
 

@@ -112,7 +112,7 @@ def beam_search(
 ):
     """The texts with the highest scores that a search with `width` open texts finds. batch: how many sources; prefix: as greedy_search's.
 
-    score: log probability / length ** length_penalty (the notes' alpha), the end counted, plus coverage_penalty times the sum over the
+    score: log probability / length ** length_penalty (the notes' alpha; a number or a scalar tensor), the end counted, plus coverage_penalty times the sum over the
     source's places of log(min(1, what each was attended to)) (Wu et al. 2016, arXiv:1609.08144). best: how many texts of each source.
     groups: parts of the beam that each avoid, by `diversity` a time, the tokens that the parts before chose at a position (Vijayakumar
     et al. 2018, arXiv:1610.02424); scores are without that. The search ends when no open text can come among the best any more.
@@ -124,7 +124,7 @@ def beam_search(
         raise InputError(
             f"`width` is {width}, `groups` {groups}, `best` {best}; expected groups that divide it, and no more best than it."
         )
-    if min(length_penalty, coverage_penalty, diversity) < 0:
+    if any(value < 0 for value in (length_penalty, coverage_penalty, diversity) if not tf.is_tensor(value)):
         raise InputError("`length_penalty`, `coverage_penalty` or `diversity` is below 0; expected 0 or more of each.")
     limit, each = constraints.max_length, width // groups
     parts = batch * groups  # a group of a source

@@ -102,7 +102,7 @@ def encoder_decoder(
         {**EXAMPLE, "units": 10, "depth": 2, "cell": "lstm", "tied": True, "feeding": True},
         {**EXAMPLE, "units": 10, "score": "additive", "coverage": True},
         {**EXAMPLE, "units": 10, "local": "monotonic", "window": 4, "bidirectional": False},
-        {**EXAMPLE, "units": 10, "local": "predictive", "window": 4, "feeding": True},
+        {**EXAMPLE, "units": 10, "local": "predictive", "window": 4},
     ),
 )
 def attention_encoder_decoder(

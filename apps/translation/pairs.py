@@ -1,0 +1,216 @@
+"""Pairs of texts as token sequences: data sets, splits by source, vocabularies, batches of like lengths."""
+
+import dataclasses
+import unicodedata
+from collections import Counter
+
+import numpy as np
+
+from apps.data.splits import shuffled
+from apps.data.text import read_lines, read_set_lines
+from apps.language_model.corpus import BOUNDARY_NAME, PADDING_NAME
+from apps.language_model.subwords import learn_subwords
+from apps.translation import dates
+from tflite.runtime.randomness import Stream
+from tflite.runtime.text import BOUNDARY, UNKNOWN_NAME, Tokenizer, pretokens
+from zoo.errors import InputError
+
+LEAST = 100
+HELD_OUT = {"val": 1000, "test": 2000}  # distinct sources at most
+DATES = {"train": 20_000, "val": 1000, "test": 2000, "unseen formats": 2000}
+TATOEBA = {
+    "tatoeba-spanish": ("tatoeba_spa_eng", "tatoeba_spa_eng/spa.txt", "Tatoeba, English to Spanish (CC BY 2.0 FR)"),
+    "tatoeba-german": ("tatoeba_deu_eng", "tatoeba_deu_eng/deu.txt", "Tatoeba, English to German (CC BY 2.0 FR)"),
+}
+MULTI30K = {"train": "train", "val": "val", "test": "test_2016_flickr"}
+POOL = 100  # batches whose pairs are sorted by length together
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """source, target: a Tokenizer a side. parts: [(source, target)] by split; 'test' has each source once.
+
+    known: {source: its translations} of what is tested. left_out: pairs that were too long to train on.
+    """
+
+    source: Tokenizer
+    target: Tokenizer
+    parts: dict
+    known: dict
+    left_out: int
+    name: str
+
+    def encoded(self, pairs):
+        """[(source tokens with a boundary after them, target tokens between boundaries)]"""
+        return [
+            (np.array([*self.source.encode(a), BOUNDARY]), np.array([BOUNDARY, *self.target.encode(b), BOUNDARY]))
+            for a, b in pairs
+        ]
+
+    @property
+    def tested(self):
+        """The splits that are measured."""
+        return [split for split in self.parts if split not in ("train", "val")]
+
+    def summary(self, padding):
+        """What a report says of it."""
+        held = ", ".join(
+            f"{len(self.parts[split]):,} to {'test' if split == 'test' else f'test ({split})'}" for split in self.tested
+        )
+        return (
+            f"{self.name}: {len(self.parts['train']):,} pairs to train, {len(self.parts['val']):,} to validate, {held}; no tested source "
+            f"is trained on; {self.left_out:,} left out as too long; {len(self.source.vocabulary):,} and {len(self.target.vocabulary):,} "
+            f"{self.source.kind}; {100 * padding:.1f}% of a batch's tokens are padding."
+        )
+
+
+def normalised(text):
+    """Composed characters, single spaces."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def read_pairs(config):
+    """The pairs of a configuration: split by a hash of the source, so that no source is both trained on and tested."""
+    if config.pairs is not None and config.dataset != "dates":
+        raise InputError(f"`pairs` and `dataset` {config.dataset!r} are both given; expected one of them.")
+    if config.pairs is not None:
+        parts, name = _split(_two(read_lines(config.pairs), config.pairs), config), str(config.pairs)
+    elif config.dataset == "dates":
+        parts, name = _dates(config.seed), "dates in 20 forms of 8 languages, generated"
+    elif config.dataset == "multi30k":
+        sides = ("de", "en")
+        parts = {
+            split: list(
+                zip(*(map(normalised, read_set_lines("multi30k", f"multi30k/raw/{file}.{side}")) for side in sides), strict=True)
+            )
+            for split, file in MULTI30K.items()
+        }
+        name = "Multi30k, German to English (no licence stated: for measuring only)"
+    else:
+        archive, member, name = TATOEBA[config.dataset]
+        parts = _split(_two(read_set_lines(archive, member), member), config)
+    if config.reverse:
+        parts = {split: [(b, a) for a, b in pairs] for split, pairs in parts.items()}
+        # a sentence of the other side may stand on both sides of the split
+        seen = {a for split in parts for a, _ in parts[split] if split not in ("train", "val")}
+        parts = {
+            split: [p for p in pairs if p[0] not in seen] if split in ("train", "val") else pairs
+            for split, pairs in parts.items()
+        }
+    return _tokenised(parts, name, config)
+
+
+def _two(lines, where):
+    """[(source, target)] of lines with a tab; further columns are no text of the pair."""
+    pairs = []
+    for number, line in enumerate(lines, 1):
+        sides = [normalised(side) for side in line.split("\t")]
+        if len(sides) < 2 or not all(sides[:2]):
+            raise InputError(f"{where}, line {number} is {line[:60]!r}; expected two texts with a tab between them.")
+        pairs.append(tuple(sides[:2]))
+    return pairs
+
+
+def _dates(seed):
+    chosen, parts, first = dates.days(seed), {}, 0
+    for place, (split, count) in enumerate(DATES.items()):
+        forms = dates.UNSEEN if split == "unseen formats" else dates.TRAINED
+        parts[split] = dates.write(chosen[first : first + count], forms, seed + place)
+        first += count
+    return parts
+
+
+def _split(pairs, config):
+    """{split: pairs}; a tenth of the sources at most is validated, and tested, with."""
+    pairs = list(dict.fromkeys(pairs))
+    sources = sorted({source for source, _ in pairs}, key=lambda source: shuffled(config.seed, source))
+    if len(sources) < LEAST:
+        raise InputError(f"there are {len(sources)} distinct sources; expected at least {LEAST}, better many thousands.")
+    counts = {split: min(most, len(sources) // 10) for split, most in HELD_OUT.items()}
+    where = dict.fromkeys(sources, "train")
+    where.update(dict.fromkeys(sources[: counts["test"]], "test"))
+    where.update(dict.fromkeys(sources[counts["test"] : counts["test"] + counts["val"]], "val"))
+    parts = {"train": [], "val": [], "test": []}
+    for pair in pairs:
+        parts[where[pair[0]]].append(pair)
+    return parts
+
+
+def _tokenised(parts, name, config):
+    known = {}
+    for split in parts:
+        if split not in ("train", "val"):
+            for source, target in parts[split]:
+                known.setdefault(source, []).append(target)
+            parts[split] = list({source: (source, target) for source, target in reversed(parts[split])}.values())[::-1]
+    tokenizers = [_vocabulary([pair[side] for pair in parts["train"]], config) for side in (0, 1)]
+    pairs = Pairs(*tokenizers, parts, known, 0, name)
+    kept = {split: pairs.parts[split] for split in parts}
+    for split in ("train", "val"):
+        fits = [max(map(len, encoded)) <= config.max_tokens for encoded in pairs.encoded(parts[split])]
+        kept[split] = [pair for pair, short in zip(parts[split], fits) if short]
+    left_out = sum(len(parts[split]) - len(kept[split]) for split in kept)
+    if len(kept["train"]) < config.batch_size or not kept["val"]:
+        raise InputError(
+            f"{len(kept['train'])} pairs to train and {len(kept['val'])} to validate have at most {config.max_tokens} tokens; expected at least "
+            f"a batch, {config.batch_size}. Give more pairs, a higher --max-tokens or a smaller --batch-size."
+        )
+    return dataclasses.replace(pairs, parts=kept, left_out=left_out)
+
+
+def _vocabulary(texts, config):
+    """A tokenizer of the training texts of one side."""
+    counts = Counter(part for text in texts for part in pretokens(text, config.kind, config.lower))
+    if config.kind == "characters":
+        tokens = sorted(counts)
+    elif config.kind == "words":
+        tokens = sorted((word for word in counts if counts[word] > 1), key=lambda word: (-counts[word], word))[
+            : config.vocabulary_size
+        ]
+    else:
+        tokens = learn_subwords(counts, config.vocabulary_size)
+    return Tokenizer((PADDING_NAME, BOUNDARY_NAME, UNKNOWN_NAME, *tokens), config.kind, config.lower)
+
+
+def padded(rows):
+    """(rows, the longest) int32, padding after each."""
+    found = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for row, tokens in zip(found, rows):
+        row[: len(tokens)] = tokens
+    return found
+
+
+def batch(pairs):
+    """(inputs, targets) of encoded pairs."""
+    source, target = padded([a for a, _ in pairs]), padded([b for _, b in pairs])
+    return {"source": source, "target": target[:, :-1]}, {"logits": target[:, 1:]}
+
+
+def batches(pairs, config, first_step):
+    """Batches from a step on, for ever: pairs of like lengths together, every epoch in its own order."""
+    size = config.batch_size
+    per_epoch = len(pairs) // size
+    lengths = np.array([(len(b), len(a)) for a, b in pairs])
+    step, epoch, order = first_step, None, None
+    while True:
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            random = Stream(config.seed + 1, epoch)
+            mixed = np.argsort(random.array(len(pairs)), kind="stable")
+            pools = [mixed[start : start + POOL * size] for start in range(0, len(pairs), POOL * size)]
+            ordered = np.concatenate([pool[np.lexsort(lengths[pool].T[::-1])] for pool in pools])
+            cut = ordered[: per_epoch * size].reshape(per_epoch, size)
+            order = cut[np.argsort(random.array(per_epoch), kind="stable")]
+        yield batch([pairs[i] for i in order[step % per_epoch]])
+        step += 1
+
+
+def padding_share(pairs, config):
+    """The share of an epoch's tokens that is padding."""
+    found = total = 0
+    stream = batches(pairs, config, 0)
+    for _ in range(len(pairs) // config.batch_size):
+        inputs, targets = next(stream)
+        for tokens in (inputs["source"], targets["logits"]):
+            found, total = found + int((tokens == 0).sum()), total + tokens.size
+    return found / total

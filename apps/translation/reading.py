@@ -1,0 +1,159 @@
+"""The verbs that translate with a trained model: translate, errors."""
+
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+from apps.config import read_json
+from apps.report import Section, write_report
+from apps.run_folder import read_config
+from apps.train import open_run
+from apps.translation.config import TASK
+from apps.translation.pairs import normalised, padded
+from apps.translation.pictures import alignment, alignment_figure
+from apps.translation.translator import TOGETHER
+from tflite.runtime.text import Tokenizer
+from zoo.errors import InputError
+
+LONGEST = 10_000  # characters of a line
+
+
+def translate(options):
+    """Prints a translation for each line; a line that cannot be translated is named, comes out empty, and the others go on."""
+    config = read_config(options.run, TASK)
+    if options.n_best > config.width:
+        raise InputError(f"`n_best` is {options.n_best}; expected at most {config.width}, the texts that its beam search keeps.")
+    if options.greedy and options.n_best > 1:
+        raise InputError("`n_best` needs beam search; leave --greedy out.")
+    alpha = config.length_penalty if options.length_penalty is None else options.length_penalty
+    if not 0 <= alpha <= 10:
+        raise InputError(f"`length_penalty` is {alpha}; expected 0 to 10.")
+    saved = tf.saved_model.load(str(options.run / "saved_model")).signatures
+    source = Tokenizer(read_json(options.run / "assets" / "source.json"), config.kind, config.lower)
+    bad, waiting, translations = 0, [], []
+
+    def write():
+        texts = tf.constant([text for text in waiting if text is not None], tf.string)
+        if options.greedy and len(texts):
+            found = {name: value.numpy()[:, None] for name, value in saved["greedy"](text=texts).items()}
+            found["score"] = found["log_probability"]
+        elif len(texts):
+            found = {
+                name: value.numpy()
+                for name, value in saved["serving_default"](text=texts, length_penalty=tf.constant(float(alpha))).items()
+            }
+        row = 0
+        for text in waiting:
+            if text is None:
+                print()
+                continue
+            for place in range(options.n_best):
+                written = found["text"][row, place].decode()
+                print(f"{found['score'][row, place]:.3f}\t{written}" if options.n_best > 1 else written)
+            translations.append((text, found["text"][row, 0].decode()))
+            row += 1
+        sys.stdout.flush()
+        waiting.clear()
+
+    for number, line in enumerate(_lines(options.text), 1):
+        text, reason = _checked(line, source, config.max_tokens)
+        if reason:
+            bad += 1
+            print(f"line {number}: {reason}", file=sys.stderr)
+        waiting.append(None if reason else text)
+        if len(waiting) == TOGETHER or options.text is None and sys.stdin.isatty():
+            write()
+    write()
+    if options.attention:
+        _write_pictures(options, translations)
+    if bad:
+        raise InputError(
+            f"{bad} line{'s' * (bad > 1)} could not be translated; the reasons stand above, and their places in the output are empty."
+        )
+
+
+def _lines(path):
+    """The lines of a file or of standard input, as bytes."""
+    if path is None:
+        yield from sys.stdin.buffer
+        return
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected a text file with a line for each text.")
+    with open(path, "rb") as file:
+        yield from file
+
+
+def _checked(line, tokenizer, most):
+    """(the text to translate, None) or (None, why it cannot be)."""
+    try:
+        text = line.rstrip(b"\r\n").decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return None, f"not UTF-8 (byte {error.start})"
+    if len(text) > LONGEST:
+        return None, f"{len(text):,} characters; expected at most {LONGEST:,}"
+    text = normalised(text)
+    if not text:
+        return None, "empty"
+    if not text.isprintable():
+        return None, f"holds the control character {next(c for c in text if not c.isprintable())!r}"
+    tokens = tokenizer.encode(text)
+    if len(tokens) + 1 > most:
+        return None, f"{len(tokens)} {tokenizer.kind}; expected at most {most - 1}: cut it into sentences"
+    if all(token == tokenizer.unknown for token in tokens):
+        return None, f"has no {tokenizer.kind} that the model knows"
+    return text, None
+
+
+def _write_pictures(options, translations):
+    config, data, network = open_run(TASK, options.run)
+    pictures = [(alignment(network, data.content, source, target), source) for source, target in translations[:20] if target]
+    if not pictures or pictures[0][0] is None:
+        raise InputError(f"{options.run} holds a {config.model} that has no attention to show, or nothing was translated.")
+    figures = tuple((alignment_figure(found), source) for found, source in pictures)
+    write_report(options.attention, "What each token looked at", [Section("Alignments", figures=figures)])
+
+
+def errors(options):
+    """Writes the notes' error analysis: for each wrong translation, is the search or the model to blame?
+
+    Where the model finds the reference likelier than what beam search wrote (both by the score that the search orders by), the search
+    missed it; else the model is wrong, and no better search helps.
+    """
+    config, data, network = open_run(TASK, options.run)
+    pairs = data.content
+    tested = pairs.parts["test"][: options.most]
+    saved = tf.saved_model.load(str(options.run / "saved_model")).signatures["serving_default"]
+    rows, blamed = [], {"search": 0, "model": 0}
+    for start in range(0, len(tested), TOGETHER):
+        part = tested[start : start + TOGETHER]
+        found = saved(text=tf.constant([source for source, _ in part]), length_penalty=tf.constant(float(config.length_penalty)))
+        references = _scores(network, pairs.encoded(part), config.length_penalty)
+        for (source, reference), written, score, wanted in zip(part, found["text"][:, 0], found["score"][:, 0], references):
+            written = written.numpy().decode()
+            if written in pairs.known[source]:
+                continue
+            blame = "search" if wanted > float(score) else "model"
+            blamed[blame] += 1
+            rows.append((float(score) - wanted, source, written, reference, f"{float(score):.3f}", f"{wanted:.3f}", blame))
+    wrong = sum(blamed.values())
+    text = f"{wrong} of {len(tested)} translations are none of the references. " + (
+        f"The search is to blame for {blamed['search']} ({100 * blamed['search'] / wrong:.0f}%), the model for {blamed['model']}."
+        if wrong
+        else ""
+    )
+    head = ("source", "translation", "reference", "its score", "the reference's", "to blame")
+    table = [head, *(row[1:] for row in sorted(rows)[:200])]
+    note = "Scores are log probabilities over length ** alpha. First what the search missed by most."
+    write_report(options.output, "Search or model", [Section("Errors", text, rows=table if wrong else (), note=note)])
+    print(text)
+
+
+def _scores(network, encoded, alpha):
+    """The score of each target as the search has it."""
+    source, target = padded([a for a, _ in encoded]), padded([b for _, b in encoded])
+    logits = network({"source": source, "target": target[:, :-1]}, training=False)["logits"]
+    rates = np.asarray(tf.nn.log_softmax(logits))
+    wanted = target[:, 1:]
+    total = (np.take_along_axis(rates, wanted[..., None], axis=-1)[..., 0] * (wanted > 0)).sum(axis=1)
+    return total / (wanted > 0).sum(axis=1) ** alpha

@@ -1,0 +1,71 @@
+"""Translation inside a graph, text in and text out: what the SavedModel holds, and what Keras translates with."""
+
+import tensorflow as tf
+
+from apps.data.graph_text import GraphTokenizer
+from tflite.runtime.text import BOUNDARY, PADDING, UNKNOWN
+from zoo.decoding.beam import Constraints, beam_search, greedy_search
+
+TOGETHER = 64  # texts that are translated at once
+
+
+class Translator(tf.Module):
+    """Greedy and beam search with a model of zoo.models.seq2seq.
+
+    source, target: tflite.runtime.text.Tokenizer. limit: tokens of a translation at most, its end included. width: of the beam.
+    """
+
+    def __init__(self, model, source, target, limit, width):
+        super().__init__()
+        self._encoder, self._decoder = model.get_layer("encoder"), model.get_layer("decoder")
+        self.model_variables = [variable.value for variable in model.variables]
+        self.source, self.target = GraphTokenizer(source), GraphTokenizer(target)
+        self._limit, self._width = limit, width
+        self._constraints = Constraints(limit, banned=(UNKNOWN,))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+    def greedy(self, text):
+        """{'text': (n,) string, 'log_probability': (n,) float32}"""
+        found = greedy_search(self._decoder.step, self._begin(text), tf.size(text), self._constraints)
+        return {"text": self._written(found["tokens"]), "log_probability": found["log_probability"]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text"), tf.TensorSpec([], tf.float32, "length_penalty")])
+    def beam(self, text, length_penalty):
+        """{'text': (n, width) string, 'score' and 'log_probability': (n, width) float32}, the best first."""
+        found = beam_search(
+            self._decoder.step,
+            self._begin(text),
+            tf.size(text),
+            self._width,
+            self._width,
+            self._constraints,
+            length_penalty,
+        )
+        written = self._written(tf.reshape(found["tokens"], [-1, self._limit]))
+        return {**{name: found[name] for name in ("score", "log_probability")}, "text": tf.reshape(written, [-1, self._width])}
+
+    def tokens(self, text):
+        """(n, time) int32 of sources, a boundary after each."""
+        rows = tf.map_fn(self.source.encode, text, fn_output_signature=tf.RaggedTensorSpec([None], tf.int32, 0))
+        ends = tf.fill([tf.size(text), 1], BOUNDARY)
+        return tf.concat([rows, tf.RaggedTensor.from_tensor(ends)], axis=1).to_tensor(PADDING)
+
+    def _begin(self, text):
+        return self._decoder.initial_state(self._encoder(self.tokens(text), training=False))
+
+    def _written(self, tokens):
+        return self.target.decode(tf.where(tokens == PADDING, BOUNDARY, tokens), ends=True)
+
+
+def signatures(translator):
+    """What a SavedModel of a translator offers."""
+    return {"serving_default": translator.beam, "greedy": translator.greedy}
+
+
+def translated(search, sources, length_penalty=None):
+    """[the best text] of sources. search: a Translator's, live or the signature of a SavedModel; length_penalty: of its beam, None: greedy."""
+    found, further = [], {} if length_penalty is None else {"length_penalty": tf.constant(float(length_penalty))}
+    for start in range(0, len(sources), TOGETHER):
+        texts = search(text=tf.constant(sources[start : start + TOGETHER]), **further)["text"]
+        found += [text.decode() for text in (texts if length_penalty is None else texts[:, 0]).numpy()]
+    return found

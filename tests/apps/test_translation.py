@@ -1,0 +1,231 @@
+"""Translation: pairs are split honestly, a small model learns and its SavedModel says the same anywhere; bad lines are named."""
+
+import io
+import json
+import subprocess
+import sys
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apps.cli import main
+from apps.data.graph_text import GraphTokenizer
+from apps.train import open_run, train
+from apps.translation import dates, functions, pairs
+from apps.translation.config import TASK, Config
+from apps.translation.pictures import alignment, alignment_figure
+from apps.translation.translator import Translator, translated
+from tflite.runtime.text import Tokenizer
+from zoo.errors import InputError
+
+NUMBERS = "zero one two three four five six seven eight nine".split()
+
+
+def number_pairs(count=400):
+    """Digits and their words: '4 0 7' and 'four zero seven'."""
+    random = np.random.default_rng(0)
+    rows = {tuple(random.integers(10, size=random.integers(2, 5))) for _ in range(count)}
+    return sorted((" ".join(map(str, row)), " ".join(NUMBERS[digit] for digit in row)) for row in rows)
+
+
+@pytest.fixture(scope="session")
+def numbers(tmp_path_factory):
+    """A run that reads digits out."""
+    folder = tmp_path_factory.mktemp("numbers")
+    path = folder / "pairs.tsv"
+    path.write_text("\n".join("\t".join(pair) for pair in number_pairs()), "utf8")
+    config = Config(
+        pairs=path,
+        tokens="words",
+        units=32,
+        dimensions=16,
+        steps=150,
+        steps_per_epoch=50,
+        batch_size=32,
+        max_tokens=8,
+        learning_rate=0.01,
+    )
+    train(TASK, config, folder / "run")
+    return folder / "run", config
+
+
+def test_no_date_is_ambiguous_and_none_is_both_trained_and_tested_on():
+    chosen = dates.days(0)[:400]
+    read = {}
+    for form in (*dates.TRAINED, *dates.UNSEEN):
+        for day, (text, iso) in zip(chosen, dates.write(chosen, [form], 0)):
+            assert iso == day.isoformat() and read.setdefault(text, iso) == iso
+    assert len(set(dates.days(3))) == dates.DAYS and len(dates.TRAINED) == 20
+    parts = pairs.read_pairs(Config()).parts
+    days = {split: {iso for _, iso in found} for split, found in parts.items()}
+    assert not days["train"] & (days["test"] | days["unseen formats"] | days["val"])
+
+
+def test_no_source_is_both_trained_and_tested_on(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    lines = [f"{i % 150} x\t{i} y\tfrom somewhere" for i in range(600)]
+    path.write_text("\n".join([*lines, lines[0]]), "utf8")
+    found = pairs.read_pairs(Config(pairs=path, tokens="words", batch_size=8))
+    sources = {split: {source for source, _ in part} for split, part in found.parts.items()}
+    assert (
+        not sources["train"] & sources["test"] and not sources["train"] & sources["val"] and not sources["val"] & sources["test"]
+    )
+    assert len(found.parts["test"]) == len(sources["test"]) == 15
+    assert all(len(found.known[source]) == 4 for source in sources["test"])
+    # the other way around as well
+    back = pairs.read_pairs(Config(pairs=path, tokens="words", batch_size=8, reverse=True))
+    assert not {a for a, _ in back.parts["train"]} & {a for a, _ in back.parts["test"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("one side only\n", "line 1 is 'one side only'; expected two texts with a tab between them"),
+        ("a\t\n", "expected two texts"),
+        ("a\tb\n" * 300, "1 distinct sources; expected at least 100"),
+        ("", "has no text"),
+        ("\0a\tb", "zero bytes"),
+    ],
+)
+def test_files_that_are_no_pairs_are_refused(tmp_path, content, words):
+    path = tmp_path / "pairs.tsv"
+    path.write_text(content, "utf8")
+    with pytest.raises(InputError, match=words):
+        pairs.read_pairs(Config(pairs=path))
+
+
+def test_batches_hold_every_pair_once_an_epoch_with_little_padding_and_go_on_anywhere():
+    random = np.random.default_rng(0)
+    encoded = [
+        (random.integers(3, 9, random.integers(2, 40)), random.integers(3, 9, random.integers(2, 40))) for _ in range(2000)
+    ]
+    encoded = [(np.append(a, index), b) for index, (a, b) in enumerate(encoded, 100)]
+    config = SimpleNamespace(batch_size=20, seed=0)
+    stream = pairs.batches(encoded, config, 0)
+    seen = [next(stream) for _ in range(150)]
+    last = Counter(int(row[row > 0][-1]) for inputs, _ in seen[:100] for row in inputs["source"])
+    assert set(last) == set(range(100, 2100)) and set(last.values()) == {1}
+    for a, b in zip(pairs.batches(encoded, config, 120), seen[120:]):
+        np.testing.assert_array_equal(a[0]["source"], b[0]["source"])
+        np.testing.assert_array_equal(a[1]["logits"], b[1]["logits"])
+    ordered = sum(int((targets["logits"] == 0).sum()) for _, targets in seen)
+    assert ordered / sum(targets["logits"].size for _, targets in seen) < 0.1
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(alphabet="ab \u00e9\u4e2d.'!", max_size=12), kind=st.sampled_from(["characters", "words", "subwords"]))
+def test_the_graph_cuts_texts_as_the_runtime_does(text, kind):
+    text = pairs.normalised(text)
+    known = {
+        "characters": "ab .",
+        "words": ["a", "b", "ab", ".", "'"],
+        "subwords": ["\u2581a", "ab", "\u2581", "a", "b", ".", "\u2581ab"],
+    }
+    tokenizer = Tokenizer(("<padding>", "<boundary>", "<unknown>", *known[kind]), kind)
+    assert GraphTokenizer(tokenizer).encode(tf.constant(text)).numpy().tolist() == tokenizer.encode(text)
+
+
+def test_it_learns_and_is_measured(numbers):
+    folder, _ = numbers
+    metrics = json.loads((folder / "metrics.json").read_text())
+    for name in ("test, greedy", "test, beam 5", "test, beam 5, alpha 1"):
+        row = metrics["table"][name]
+        assert row["exact"] > 0.9 and row["interval"][0] < row["exact"] <= row["interval"][1]
+        assert row["bleu"]["score"] > 80 and "version:" in row["bleu"]["signature"]
+    report = (folder / "report.html").read_text()
+    assert "Attention" in report and "Worst first" in report and report.count("<svg") >= 3
+
+
+def test_the_saved_model_says_the_same_in_a_process_without_this_project(numbers, tmp_path):
+    folder, config = numbers
+    _, data, network = open_run(TASK, folder)
+    sources = [source for source, _ in number_pairs()][:200]
+    live = Translator(network, data.content.source, data.content.target, config.max_tokens, config.width)
+    code = (
+        "import sys, json, tensorflow as tf; found = tf.saved_model.load(sys.argv[1]).signatures\n"
+        "texts = tf.constant(json.load(sys.stdin))\n"
+        "beam = found['serving_default'](text=texts, length_penalty=tf.constant(1.0))\n"
+        "print(json.dumps([[t.decode() for t in beam['text'].numpy()[:, 0]], [t.decode() for t in found['greedy'](text=texts)['text'].numpy()]]))\n"
+        "assert not {'zoo', 'apps', 'tflite'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder / "saved_model"],
+        input=json.dumps(sources),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    beam, greedy = json.loads(done.stdout)
+    assert beam == translated(live.beam, sources, 1.0) and greedy == translated(live.greedy, sources)
+
+
+def test_lines_are_translated_and_bad_ones_are_named(numbers, tmp_path, capsys):
+    folder, _ = numbers
+    path = tmp_path / "lines.txt"
+    lines = [b"4 0 7", b"", b"\xff\xfe", b"1 2", b"a\x07b", b"x" * 10_001, "\u4e2d\u6587".encode(), b"1 " * 9, b"9 9 9"]
+    path.write_bytes(b"\n".join(lines))
+    assert main(["translation", "translate", "--run", str(folder), "--text", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out.split("\n") == ["four zero seven", "", "", "one two", "", "", "", "", "nine nine nine", ""]
+    for number, reason in {
+        2: "empty",
+        3: "not UTF-8 (byte 0)",
+        5: "control character",
+        6: "10,001 characters",
+        7: "has no words that the model knows",
+        8: "9 words; expected at most 7",
+    }.items():
+        assert f"line {number}: " in err and reason in err
+    assert "error: 6 lines could not be translated" in err
+
+
+def test_standard_input_n_best_and_pictures(numbers, tmp_path, capsys, monkeypatch):
+    folder, _ = numbers
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"4 0 7\n5 5\n"), isatty=lambda: False))
+    picture = tmp_path / "attention.html"
+    arguments = ["translation", "translate", "--run", str(folder), "--n-best", "3", "--attention", str(picture)]
+    assert main(arguments) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 6 and rows[0][1] == "four zero seven" and rows[3][1] == "five five"
+    scores = [float(score) for score, _ in rows]
+    assert scores[:3] == sorted(scores[:3], reverse=True)
+    assert picture.read_text().count("<svg") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--n-best", "9"], "`n_best` is 9; expected at most 5"),
+        (["--n-best", "2", "--greedy"], "needs beam search"),
+        (["--length-penalty", "-1"], "`length_penalty` is -1"),
+        (["--text", "nowhere.txt"], "nowhere.txt does not exist"),
+    ],
+)
+def test_wrong_options_are_refused(numbers, arguments, words, capsys):
+    assert main(["translation", "translate", "--run", str(numbers[0]), *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_attention_goes_along_the_digits(numbers):
+    _, data, network = open_run(TASK, numbers[0])
+    found = alignment(network, data.content, "4 0 7", "four zero seven")
+    assert found["source"] == ["4", "0", "7", "\u220e"] and found["target"] == ["four", "zero", "seven", "\u220e"]
+    weights = np.array(found["weights"])
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=0.01)
+    assert weights.shape == (4, 4) and "zero" in alignment_figure(found)
+
+
+def test_errors_blame_search_or_model(numbers, tmp_path, capsys):
+    """A reference that the model prefers to what the search wrote is the search's fault; all others are the model's."""
+    folder, config = numbers
+    output = tmp_path / "errors.html"
+    assert main(["translation", "errors", "--run", str(folder), "--output", str(output)]) == 0
+    text = capsys.readouterr().out
+    tested = len(functions.data(config).content.parts["test"])
+    assert f"of {tested} translations are none of the references" in text and "Search or model" in output.read_text()
