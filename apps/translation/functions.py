@@ -38,7 +38,8 @@ def data(config):
     cut = [batch(validation[start : start + config.batch_size]) for start in range(0, len(validation), config.batch_size)]
     tokens = tf.TensorSpec([None, None], tf.int32)
     signature = ({"source": tokens, "target": tokens}, {"logits": tokens})
-    looked_at = tf.data.Dataset.from_generator(lambda: iter(cut), output_signature=signature).cache()
+    looked_at = tf.data.Dataset.from_generator(lambda: iter(cut), output_signature=signature)
+    looked_at = looked_at.apply(tf.data.experimental.assert_cardinality(len(cut))).cache()
     padding = padding_share(train, config)
     tqdm.write(f"padding: {100 * padding:.1f}% of a batch's tokens", file=sys.stderr)
     summary = {"source": pairs.name, "split": pairs.summary(padding), "padding": padding}
