@@ -150,7 +150,8 @@ def write_preset(task, folder, output):
         figures="\n".join(f"- {line}" for line in functions.headline(metrics)),
         limits=functions.card(metrics),
     )
-    kept = [(name, folder / name) for name in ("config.json", "parity.json", "assets", "device")]
+    runs = "device" if (folder / "device").is_dir() else "saved_model"
+    kept = [(name, folder / name) for name in ("config.json", "parity.json", "assets", runs)]
     presets.save(
         output,
         model,

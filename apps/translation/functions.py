@@ -178,7 +178,7 @@ def report(folder, config, data, metrics):
     signature = "; ".join(next(iter(metrics["table"].values()))[metric]["signature"] for metric in ("bleu", "chrf"))
     found = [picture for picture in read_json(folder / "attention.json") if picture]
     figures = tuple(
-        (alignment_figure(picture), "Each row is a written token; the darker, the more it looked at that place.")
+        (alignment_figure(picture), "Each row is a written token; the stronger a colour, the more it looked at that place.")
         for picture in found
     )
     head = ("source", "translation", "reference")

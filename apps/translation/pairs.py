@@ -76,7 +76,7 @@ def read_pairs(config):
     if config.pairs is not None:
         parts, name = _split(_two(read_lines(config.pairs), config.pairs), config), str(config.pairs)
     elif config.dataset == "dates":
-        parts, name = _dates(config.seed), "dates in 20 forms of 8 languages, generated"
+        parts, name = _dates(config.seed), "dates of 1900 to 2099 in 20 forms of 8 languages, generated"
     elif config.dataset == "multi30k":
         sides = ("de", "en")
         parts = {

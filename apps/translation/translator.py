@@ -17,7 +17,7 @@ class Translator(tf.Module):
 
     def __init__(self, model, source, target, limit, width):
         super().__init__()
-        self._encoder, self._decoder = model.get_layer("encoder"), model.get_layer("decoder")
+        self._part = model.get_layer  # a function: as layers they would be saved a second time
         self.model_variables = [variable.value for variable in model.variables]
         self.source, self.target = GraphTokenizer(source), GraphTokenizer(target)
         self._limit, self._width = limit, width
@@ -26,14 +26,14 @@ class Translator(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
     def greedy(self, text):
         """{'text': (n,) string, 'log_probability': (n,) float32}"""
-        found = greedy_search(self._decoder.step, self._begin(text), tf.size(text), self._constraints)
+        found = greedy_search(self._part("decoder").step, self._begin(text), tf.size(text), self._constraints)
         return {"text": self._written(found["tokens"]), "log_probability": found["log_probability"]}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text"), tf.TensorSpec([], tf.float32, "length_penalty")])
     def beam(self, text, length_penalty):
         """{'text': (n, width) string, 'score' and 'log_probability': (n, width) float32}, the best first."""
         found = beam_search(
-            self._decoder.step,
+            self._part("decoder").step,
             self._begin(text),
             tf.size(text),
             self._width,
@@ -51,7 +51,7 @@ class Translator(tf.Module):
         return tf.concat([rows, tf.RaggedTensor.from_tensor(ends)], axis=1).to_tensor(PADDING)
 
     def _begin(self, text):
-        return self._decoder.initial_state(self._encoder(self.tokens(text), training=False))
+        return self._part("decoder").initial_state(self._part("encoder")(self.tokens(text), training=False))
 
     def _written(self, tokens):
         return self.target.decode(tf.where(tokens == PADDING, BOUNDARY, tokens), ends=True)
