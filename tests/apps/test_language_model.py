@@ -6,8 +6,6 @@ import tracemalloc
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import zoo
 from apps.language_model import functions, long_range
@@ -17,7 +15,6 @@ from apps.language_model.generation import TextSampler, texts
 from apps.language_model.gradients import gradient_norms, step_gradients
 from apps.train import train
 from tflite.runtime import Generator, InputError
-from tflite.runtime.text import Tokenizer, merged, pretokens
 from zoo.decoding.ngram import NGramModel
 from zoo.metrics.language import Perplexity
 
@@ -310,26 +307,6 @@ def test_too_small_a_vocabulary_of_subwords_is_refused(tmp_path):
         read_corpus(
             Config(text=tmp_path / "x.txt", layout="running", tokens="subwords", vocabulary_size=20, batch_size=2, window=8)
         )
-
-
-@pytest.fixture(scope="module")
-def samplers():
-    """Graph samplers of an untrained model, for their tokens."""
-    vocabulary = ["<padding>", "\n", "<unknown>", "\u2581a", "ab", "bb", *"ab'\u2019,_1\u0301\u00e9\u00df\u2060\u00a0\u2581"]
-    model = zoo.build("rnn_language_model", vocabulary=len(vocabulary), dimensions=2, units=2)
-    return {kind: TextSampler(model, Tokenizer(vocabulary, kind), 5, ends=False) for kind in ("words", "subwords")}
-
-
-@pytest.mark.parametrize("kind", ["words", "subwords"])
-@settings(max_examples=60, deadline=None)
-@given(text=st.text(st.sampled_from("ab'\u2019 ,_1\u0301\u00e9\u00df\n\t\u00a0\u2060\u2003\x1c"), max_size=12))
-def test_a_prefix_is_cut_the_same_in_the_graph(samplers, kind, text):
-    sampler = samplers[kind]
-    found = [part.decode() for part in sampler._parts(tf.constant(text)).numpy()]
-    tokenizer = Tokenizer([part.decode() for part in sampler.vocabulary.numpy()], kind)
-    text = tokenizer.trimmed(text)
-    parts = pretokens(text, kind)
-    assert found == (parts if kind == "words" else [piece for part in parts for piece in merged(part, tokenizer.index)])
 
 
 def test_the_best_weight_of_a_mixture_is_found():

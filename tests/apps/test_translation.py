@@ -9,18 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from apps.cli import main
-from apps.data.graph_text import GraphTokenizer
 from apps.train import open_run, train
 from apps.translation import dates, functions, pairs
 from apps.translation.config import TASK, Config
 from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.translator import Translator, translated
-from tflite.runtime.text import Tokenizer
 from zoo.errors import InputError
 
 NUMBERS = "zero one two three four five six seven eight nine".split()
@@ -115,19 +110,6 @@ def test_batches_hold_every_pair_once_an_epoch_with_little_padding_and_go_on_any
         np.testing.assert_array_equal(a[1]["logits"], b[1]["logits"])
     ordered = sum(int((targets["logits"] == 0).sum()) for _, targets in seen)
     assert ordered / sum(targets["logits"].size for _, targets in seen) < 0.1
-
-
-@settings(max_examples=60, deadline=None)
-@given(text=st.text(alphabet="ab \u00e9\u4e2d.'!", max_size=12), kind=st.sampled_from(["characters", "words", "subwords"]))
-def test_the_graph_cuts_texts_as_the_runtime_does(text, kind):
-    text = pairs.normalised(text)
-    known = {
-        "characters": "ab .",
-        "words": ["a", "b", "ab", ".", "'"],
-        "subwords": ["\u2581a", "ab", "\u2581", "a", "b", ".", "\u2581ab"],
-    }
-    tokenizer = Tokenizer(("<padding>", "<boundary>", "<unknown>", *known[kind]), kind)
-    assert GraphTokenizer(tokenizer).encode(tf.constant(text)).numpy().tolist() == tokenizer.encode(text)
 
 
 def test_it_learns_and_is_measured(numbers):

@@ -1,0 +1,30 @@
+"""Text is cut and joined inside a graph as tflite.runtime.text does it."""
+
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from apps.data.graph_text import GraphTokenizer
+from tflite.runtime.text import BOUNDARY, KINDS, Tokenizer
+
+VOCABULARY = ["<padding>", "\n", "<unknown>", "\u2581a", "ab", "bb", *"ab'\u2019,_1\u0301\u00e9\u00df\u2060\u00a0\u2581"]
+TOKENIZERS = {kind: Tokenizer(VOCABULARY, kind) for kind in KINDS}
+GRAPHS = {kind: GraphTokenizer(tokenizer) for kind, tokenizer in TOKENIZERS.items()}
+TEXTS = st.text(st.sampled_from("ab'\u2019 ,_1\u0301\u00e9\u00df\n\t\u00a0\u2060\u2003\x1c"), max_size=12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60, deadline=None)
+@given(text=TEXTS)
+def test_a_text_has_the_same_tokens(kind, text):
+    """Spaces at its end apart, which tokens bring with them."""
+    assert GRAPHS[kind].encode(tf.constant(text)).numpy().tolist() == TOKENIZERS[kind].encode(TOKENIZERS[kind].trimmed(text))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60, deadline=None)
+@given(tokens=st.lists(st.integers(2, len(VOCABULARY) - 1), min_size=1, max_size=8), after=st.integers(0, 2))
+def test_tokens_are_the_same_text_up_to_their_end(kind, tokens, after):
+    found = GRAPHS[kind].decode(tf.constant([tokens + [BOUNDARY] * after]), ends=True).numpy()[0].decode()
+    assert found == TOKENIZERS[kind].decode(tokens)
