@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from apps.data.splits import shuffled
+from apps.data.subwords import learn_subwords
 from apps.data.text import read_lines, read_set_lines, read_set_texts, text_chunks
-from apps.language_model.subwords import learn_subwords
 from tflite.runtime.randomness import Stream
-from tflite.runtime.text import BOUNDARY, NEWLINE, UNKNOWN_NAME, Tokenizer, pretokens
+from tflite.runtime.text import BOUNDARY, BOUNDARY_NAME, NEWLINE, PADDING_NAME, UNKNOWN_NAME, Tokenizer, pretokens
 from zoo.errors import InputError
 
 BUNDLED = Path(__file__).with_name("names.txt")
-PADDING_NAME, BOUNDARY_NAME = "<padding>", "<boundary>"
 LEAST = 30
 LONGEST_LIST = 200_000_000  # bytes: lines are compared with each other, in memory
 # of running text, in its order: the first part trains, the last tests

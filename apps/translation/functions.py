@@ -170,12 +170,13 @@ def card(metrics):
 
 def report(folder, config, data, metrics):
     """The sections of the HTML report."""
-    rows = [("searched", "exact (95%)", "BLEU", "chrF", "tokens a second")]
+    metric_names = {"chrf": "chrF"} if metrics["kind"] == "characters" else {"bleu": "BLEU", "chrf": "chrF"}  # BLEU is of words
+    rows = [("searched", "exact (95%)", *metric_names.values(), "tokens a second")]
     for name, row in metrics["table"].items():
         exact = f"{100 * row['exact']:.1f}% ({100 * row['interval'][0]:.1f} to {100 * row['interval'][1]:.1f})"
-        scores = [f"{row[metric]['score']:.1f} ± {row[metric]['margin']:.1f}" for metric in ("bleu", "chrf")]
+        scores = [f"{row[metric]['score']:.1f} ± {row[metric]['margin']:.1f}" for metric in metric_names]
         rows.append((name, exact, *scores, f"{row['tokens_a_second']:.0f}"))
-    signature = "; ".join(next(iter(metrics["table"].values()))[metric]["signature"] for metric in ("bleu", "chrf"))
+    signature = "; ".join(next(iter(metrics["table"].values()))[metric]["signature"] for metric in metric_names)
     found = [picture for picture in read_json(folder / "attention.json") if picture]
     figures = tuple(
         (alignment_figure(picture), "Each row is a written token; the stronger a colour, the more it looked at that place.")
@@ -187,7 +188,7 @@ def report(folder, config, data, metrics):
         Section("Training", figures=((history_figure(folder, ("loss", "val_loss")), "Mean nats a token by training step."),)),
         Section(
             "Test",
-            "Exact: one of the reference translations. BLEU and chrF by sacrebleu, intervals by bootstrap.",
+            f"Exact: one of the reference translations. {' and '.join(metric_names.values())} by sacrebleu, intervals by bootstrap.",
             rows=rows,
             note=signature,
         ),

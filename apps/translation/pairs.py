@@ -7,12 +7,11 @@ from collections import Counter
 import numpy as np
 
 from apps.data.splits import shuffled
+from apps.data.subwords import learn_subwords
 from apps.data.text import read_lines, read_set_lines
-from apps.language_model.corpus import BOUNDARY_NAME, PADDING_NAME
-from apps.language_model.subwords import learn_subwords
 from apps.translation import dates
 from tflite.runtime.randomness import Stream
-from tflite.runtime.text import BOUNDARY, UNKNOWN_NAME, Tokenizer, pretokens
+from tflite.runtime.text import BOUNDARY, BOUNDARY_NAME, PADDING_NAME, UNKNOWN_NAME, Tokenizer, pretokens
 from zoo.errors import InputError
 
 LEAST = 100

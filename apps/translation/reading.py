@@ -14,6 +14,7 @@ from apps.translation.pairs import normalised, padded
 from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.translator import TOGETHER
 from tflite.runtime.text import Tokenizer
+from zoo import presets
 from zoo.errors import InputError
 
 LONGEST = 10_000  # characters of a line
@@ -29,30 +30,22 @@ def translate(options):
     alpha = config.length_penalty if options.length_penalty is None else options.length_penalty
     if not 0 <= alpha <= 10:
         raise InputError(f"`length_penalty` is {alpha}; expected 0 to 10.")
+    if (options.run / "preset.json").is_file():
+        presets.read(options.run)  # its checksums
     saved = tf.saved_model.load(str(options.run / "saved_model")).signatures
     source = Tokenizer(read_json(options.run / "assets" / "source.json"), config.kind, config.lower)
     bad, waiting, translations = 0, [], []
 
     def write():
-        texts = tf.constant([text for text in waiting if text is not None], tf.string)
-        if options.greedy and len(texts):
-            found = {name: value.numpy()[:, None] for name, value in saved["greedy"](text=texts).items()}
-            found["score"] = found["log_probability"]
-        elif len(texts):
-            found = {
-                name: value.numpy()
-                for name, value in saved["serving_default"](text=texts, length_penalty=tf.constant(float(alpha))).items()
-            }
-        row = 0
+        found = iter(_searched(saved, [text for text in waiting if text is not None], None if options.greedy else alpha))
         for text in waiting:
             if text is None:
                 print()
                 continue
-            for place in range(options.n_best):
-                written = found["text"][row, place].decode()
-                print(f"{found['score'][row, place]:.3f}\t{written}" if options.n_best > 1 else written)
-            translations.append((text, found["text"][row, 0].decode()))
-            row += 1
+            best = next(found)
+            for score, written in best[: options.n_best]:
+                print(f"{score:.3f}\t{written}" if options.n_best > 1 else written)
+            translations.append((text, best[0][1]))
         sys.stdout.flush()
         waiting.clear()
 
@@ -71,6 +64,20 @@ def translate(options):
         raise InputError(
             f"{bad} line{'s' * (bad > 1)} could not be translated; the reasons stand above, and their places in the output are empty."
         )
+
+
+def _searched(saved, texts, alpha):
+    """[(score, translation), the best first] of each text. saved: the signatures; alpha: of beam search, None: greedy."""
+    if not texts:
+        return []
+    if alpha is None:
+        found = saved["greedy"](text=tf.constant(texts))
+        pairs = found["log_probability"][:, None], found["text"][:, None]
+    else:
+        found = saved["serving_default"](text=tf.constant(texts), length_penalty=tf.constant(float(alpha)))
+        pairs = found["score"], found["text"]
+    scores, written = (array.numpy().tolist() for array in pairs)
+    return [[(score, text.decode()) for score, text in zip(*row)] for row in zip(scores, written)]
 
 
 def _lines(path):
@@ -123,19 +130,19 @@ def errors(options):
     config, data, network = open_run(TASK, options.run)
     pairs = data.content
     tested = pairs.parts["test"][: options.most]
-    saved = tf.saved_model.load(str(options.run / "saved_model")).signatures["serving_default"]
+    saved = tf.saved_model.load(str(options.run / "saved_model")).signatures
     rows, blamed = [], {"search": 0, "model": 0}
     for start in range(0, len(tested), TOGETHER):
         part = tested[start : start + TOGETHER]
-        found = saved(text=tf.constant([source for source, _ in part]), length_penalty=tf.constant(float(config.length_penalty)))
+        found = _searched(saved, [source for source, _ in part], config.length_penalty)
         references = _scores(network, pairs.encoded(part), config.length_penalty)
-        for (source, reference), written, score, wanted in zip(part, found["text"][:, 0], found["score"][:, 0], references):
-            written = written.numpy().decode()
+        for (source, reference), best, wanted in zip(part, found, references):
+            score, written = best[0]
             if written in pairs.known[source]:
                 continue
-            blame = "search" if wanted > float(score) else "model"
+            blame = "search" if wanted > score else "model"
             blamed[blame] += 1
-            rows.append((float(score) - wanted, source, written, reference, f"{float(score):.3f}", f"{wanted:.3f}", blame))
+            rows.append((score - wanted, source, written, reference, f"{score:.3f}", f"{wanted:.3f}", blame))
     wrong = sum(blamed.values())
     text = f"{wrong} of {len(tested)} translations are none of the references. " + (
         f"The search is to blame for {blamed['search']} ({100 * blamed['search'] / wrong:.0f}%), the model for {blamed['model']}."

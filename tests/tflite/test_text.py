@@ -7,7 +7,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.language_model.subwords import learn_subwords, sentencepiece_model
+from apps.data.subwords import learn_subwords, sentencepiece_model
 from tflite.runtime import InputError
 from tflite.runtime.text import Tokenizer, merged, pretokens
 

@@ -9,7 +9,8 @@ import re
 from .errors import InputError
 
 PADDING, BOUNDARY, UNKNOWN = 0, 1, 2
-NEWLINE, UNKNOWN_NAME, SPACE = "\n", "<unknown>", "\u2581"
+PADDING_NAME, BOUNDARY_NAME, UNKNOWN_NAME = "<padding>", "<boundary>", "<unknown>"
+NEWLINE, SPACE = "\n", "\u2581"
 KINDS = ("characters", "words", "subwords")
 NO_SPACE_BEFORE = set(".,:;!?%)]}\u2019\u201d\u2026\u2014\u2013-/\u2060")
 NO_SPACE_AFTER = set("([{\u2018\u201c$\u00a3#\u2014\u2013-/\u2060")

@@ -2,7 +2,7 @@
 
 Derived automatically, the gradient multiplies by the transposed weights and adds up those of the weights at every step. Written out,
 as the notes derive it, the loop back has one plain product a step, and the weights' gradients are one product over all steps.
-Arguments, weights, outputs and saved files are Keras's. It is in force in training with TensorFlow on a CPU; with another backend, a GPU,
+Arguments, weights, outputs and weight files are Keras's. It is in force in training with TensorFlow on a CPU; with another backend, a GPU,
 dropout inside the cell, other activations or without a bias, the layer is Keras's own in every respect.
 """
 
