@@ -78,6 +78,10 @@ def open_run(task, folder):
     """(configuration, data, trained model) of a finished run."""
     folder = Path(folder)
     config = run_folder.read_config(folder, task)
+    if (folder / "preset.json").is_file():
+        raise InputError(
+            f"{folder} is a preset; expected a run folder, as `python -m apps {task.name} train --output DIR` makes it."
+        )
     if not (folder / "model.keras").is_file():
         raise InputError(
             f"{folder} has no model.keras: its training was not finished. Run `python -m apps {task.name} train` with its options again."
@@ -85,6 +89,7 @@ def open_run(task, folder):
     prepare(config)
     keras.config.set_dtype_policy("float32")
     data = task.functions.data(config)
+    run_folder.same_data(folder, data.summary.get("fingerprint"))
     model = zoo.build(config.builder, **task.functions.builder_arguments(config, data))
     try:
         saved = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)

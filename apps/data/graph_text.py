@@ -1,4 +1,5 @@
-"""tflite.runtime.text inside a graph, of stock operations: the same tokens of a text, and the same text of tokens."""
+"""tflite.runtime.text inside a graph, of stock operations: the same tokens of a text (subwords: but for words of over
+128 characters, which the runtime cuts), and the same text of tokens."""
 
 import tensorflow as tf
 

@@ -26,6 +26,26 @@ def read_set_lines(name, member):
     return _lines(*_set_content(name, member))
 
 
+def read_rows(path):
+    """[(line number, line)] of a UTF-8 text file, without lines that are blank; only a line end cuts, no other separator."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is no file; expected a text file.")
+    return _rows(path.read_bytes(), path)
+
+
+def read_set_rows(name, member):
+    """The same of a file in a text data set."""
+    return _rows(*_set_content(name, member))
+
+
+def _rows(content, path):
+    rows = [(number, line) for number, line in enumerate(_text(content, path).split("\n"), 1) if line.strip()]
+    if not rows:
+        raise InputError(f"{path} has no text; expected one item a line.")
+    return rows
+
+
 def text_chunks(path):
     """Yields a UTF-8 text file's text piece by piece, whole lines where they are not endless, its line ends as \\n."""
     path = Path(path)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from apps.config import Bounds, TrainingConfig, check_bounds
 from apps.task import Choice, Range, Task, Verb
+from zoo.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Config(TrainingConfig):
     lower: bool = False
     """read the text in lower case"""
     max_tokens: Annotated[int, Bounds(4, 2000)] = 60
-    """longer texts are left out of training, and refused later"""
+    """of a source or a target at most, its end counted; longer pairs are left out of training, longer sources refused"""
     model: Literal["encoder_decoder", "attention_encoder_decoder", "convolutional_encoder_decoder", "transformer"] = (
         "attention_encoder_decoder"
     )
@@ -39,9 +40,9 @@ class Config(TrainingConfig):
     cell: Literal["gru", "lstm"] = "gru"
     """of recurrent layers"""
     score: Literal["additive", "general"] = "general"
-    """of attention (recurrent models)"""
+    """of attention (attention_encoder_decoder)"""
     feeding: bool = False
-    """feed what was made of output and context into the next step (recurrent models; trains more slowly)"""
+    """feed what was made of output and context into the next step (attention_encoder_decoder; trains more slowly)"""
     heads: Annotated[int, Bounds(1, 64)] = 4
     """of the Transformer's attention"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.1
@@ -65,6 +66,13 @@ class Config(TrainingConfig):
     steps: Annotated[int, Bounds(1, 10_000_000)] = 1200
     """training steps in all"""
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.model == "transformer" and self.dimensions % (2 * self.heads):
+            raise InputError(
+                f"`heads` is {self.heads} for {self.dimensions} dimensions; expected a number that divides half of them."
+            )
+
     @property
     def builder(self):
         """The zoo's builder of the whole model."""
@@ -80,7 +88,7 @@ class Config(TrainingConfig):
 
 @dataclasses.dataclass(frozen=True)
 class Translate:
-    """Translates lines: a line out for each line in."""
+    """Translates lines: a line out for each line in, or as many as --n-best."""
 
     run: Path
     """run folder"""

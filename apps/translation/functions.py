@@ -42,7 +42,7 @@ def data(config):
     looked_at = looked_at.apply(tf.data.experimental.assert_cardinality(len(cut))).cache()
     padding = padding_share(train, config)
     tqdm.write(f"padding: {100 * padding:.1f}% of a batch's tokens", file=sys.stderr)
-    summary = {"source": pairs.name, "split": pairs.summary(padding), "padding": padding}
+    summary = {"source": pairs.name, "split": pairs.summary(padding), "padding": padding, "fingerprint": pairs.fingerprint}
     return Data(lambda step: batches(train, config, step), looked_at, pairs, summary)
 
 
@@ -60,7 +60,7 @@ def builder_arguments(config, data):
 
 
 def model(config, data):
-    """The configuration's model, compiled: mean nats a target token."""
+    """The configuration's model, compiled: mean cross-entropy a target token."""
     network = zoo.build(config.model, **builder_arguments(config, data))
     network.compile(
         keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=config.weight_decay, clipnorm=1.0),
@@ -97,7 +97,7 @@ def export(network, folder, config, data):
         same = np.array([a == b for a, b in zip(ours, theirs)], float)
         figures[f"{len(sources)} texts, {search} search: SavedModel against Keras"] = compare(same, np.ones(len(same)), 0)
     pictured = [pair for pair in pairs.parts["test"] if len(pair[0]) > 3][:PICTURED]
-    write_json(folder / "attention.json", [alignment(network, pairs, *pair) for pair in pictured])
+    write_json(folder / "attention.json", [alignment(network, pairs.source, pairs.target, *pair) for pair in pictured])
     return figures
 
 
@@ -185,7 +185,15 @@ def report(folder, config, data, metrics):
     head = ("source", "translation", "reference")
     return [
         Section("Data", metrics["data"]["split"]),
-        Section("Training", figures=((history_figure(folder, ("loss", "val_loss")), "Mean nats a token by training step."),)),
+        Section(
+            "Training",
+            figures=(
+                (
+                    history_figure(folder, ("loss", "val_loss")),
+                    "Mean cross-entropy a token, label smoothing included, by training step.",
+                ),
+            ),
+        ),
         Section(
             "Test",
             f"Exact: one of the reference translations. {' and '.join(metric_names.values())} by sacrebleu, intervals by bootstrap.",

@@ -1,6 +1,8 @@
 """Pairs of texts as token sequences: data sets, splits by source, vocabularies, batches of like lengths."""
 
 import dataclasses
+import hashlib
+import json
 import unicodedata
 from collections import Counter
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from apps.data.splits import shuffled
 from apps.data.subwords import learn_subwords
-from apps.data.text import read_lines, read_set_lines
+from apps.data.text import read_rows, read_set_rows
 from apps.translation import dates
 from tflite.runtime.randomness import Stream
 from tflite.runtime.text import BOUNDARY, BOUNDARY_NAME, PADDING_NAME, UNKNOWN_NAME, Tokenizer, pretokens
@@ -22,7 +24,7 @@ TATOEBA = {
     "tatoeba-german": ("tatoeba_deu_eng", "tatoeba_deu_eng/deu.txt", "Tatoeba, English to German (CC BY 2.0 FR)"),
 }
 MULTI30K = {"train": "train", "val": "val", "test": "test_2016_flickr"}
-POOL = 100  # batches whose pairs are sorted by length together
+POOL = 1000  # batches whose pairs are sorted by length together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Pairs:
         """The splits that are measured."""
         return [split for split in self.parts if split not in ("train", "val")]
 
+    @property
+    def fingerprint(self):
+        """What tells whether a run's pairs are still the same."""
+        content = [self.parts, self.source.vocabulary, self.target.vocabulary]
+        return {"pairs": hashlib.sha256(json.dumps(content).encode()).hexdigest()}
+
     def summary(self, padding):
         """What a report says of it."""
         held = ", ".join(
@@ -73,36 +81,31 @@ def read_pairs(config):
     if config.pairs is not None and config.dataset != "dates":
         raise InputError(f"`pairs` and `dataset` {config.dataset!r} are both given; expected one of them.")
     if config.pairs is not None:
-        parts, name = _split(_two(read_lines(config.pairs), config.pairs), config), str(config.pairs)
+        parts, name = _split(_two(read_rows(config.pairs), config.pairs), config), str(config.pairs)
     elif config.dataset == "dates":
         parts, name = _dates(config.seed), "dates of 1900 to 2099 in 20 forms of 8 languages, generated"
     elif config.dataset == "multi30k":
         sides = ("de", "en")
-        parts = {
-            split: list(
-                zip(*(map(normalised, read_set_lines("multi30k", f"multi30k/raw/{file}.{side}")) for side in sides), strict=True)
-            )
-            for split, file in MULTI30K.items()
-        }
+        parts = {split: _aligned(file, sides) for split, file in MULTI30K.items()}
         name = "Multi30k, German to English (no licence stated: for measuring only)"
     else:
         archive, member, name = TATOEBA[config.dataset]
-        parts = _split(_two(read_set_lines(archive, member), member), config)
+        parts = _split(_two(read_set_rows(archive, member), member), config)
     if config.reverse:
-        parts = {split: [(b, a) for a, b in pairs] for split, pairs in parts.items()}
-        # a sentence of the other side may stand on both sides of the split
-        seen = {a for split in parts for a, _ in parts[split] if split not in ("train", "val")}
-        parts = {
-            split: [p for p in pairs if p[0] not in seen] if split in ("train", "val") else pairs
-            for split, pairs in parts.items()
-        }
+        parts, name = {split: [(b, a) for a, b in found] for split, found in parts.items()}, f"{name}, the other way around"
     return _tokenised(parts, name, config)
 
 
-def _two(lines, where):
-    """[(source, target)] of lines with a tab; further columns are no text of the pair."""
+def _aligned(file, sides):
+    """[(source, target)] of two files of Multi30k, line by line."""
+    source, target = (dict(read_set_rows("multi30k", f"multi30k/raw/{file}.{side}")) for side in sides)
+    return [(normalised(source[number]), normalised(target[number])) for number in source if number in target]
+
+
+def _two(rows, where):
+    """[(source, target)] of numbered lines with a tab; further columns are no text of the pair."""
     pairs = []
-    for number, line in enumerate(lines, 1):
+    for number, line in rows:
         sides = [normalised(side) for side in line.split("\t")]
         if len(sides) < 2 or not all(sides[:2]):
             raise InputError(f"{where}, line {number} is {line[:60]!r}; expected two texts with a tab between them.")
@@ -136,17 +139,24 @@ def _split(pairs, config):
 
 
 def _tokenised(parts, name, config):
-    known = {}
-    for split in parts:
-        if split not in ("train", "val"):
-            for source, target in parts[split]:
-                known.setdefault(source, []).append(target)
-            parts[split] = list({source: (source, target) for source, target in reversed(parts[split])}.values())[::-1]
+    if config.lower:
+        parts = {split: [(a.lower(), b.lower()) for a, b in found] for split, found in parts.items()}
+    tested = {split: found for split, found in parts.items() if split not in ("train", "val")}
+    known = {source: [] for found in tested.values() for source, _ in found}
+    for source, target in (pair for found in parts.values() for pair in found):
+        if source in known:
+            known[source].append(target)
+    for split, found in parts.items():
+        if split in tested:
+            parts[split] = list({source: (source, target) for source, target in reversed(found)}.values())[::-1]
+        else:  # the customary split of a set, or the other way around, may have a source on both sides
+            parts[split] = [pair for pair in found if pair[0] not in known]
     tokenizers = [_vocabulary([pair[side] for pair in parts["train"]], config) for side in (0, 1)]
     pairs = Pairs(*tokenizers, parts, known, 0, name)
     kept = {split: pairs.parts[split] for split in parts}
     for split in ("train", "val"):
-        fits = [max(map(len, encoded)) <= config.max_tokens for encoded in pairs.encoded(parts[split])]
+        # their ends counted; a target also has its beginning
+        fits = [max(len(a), len(b) - 1) <= config.max_tokens for a, b in pairs.encoded(parts[split])]
         kept[split] = [pair for pair, short in zip(parts[split], fits) if short]
     left_out = sum(len(parts[split]) - len(kept[split]) for split in kept)
     if len(kept["train"]) < config.batch_size or not kept["val"]:
@@ -195,10 +205,11 @@ def batches(pairs, config, first_step):
         if step // per_epoch != epoch:
             epoch = step // per_epoch
             random = Stream(config.seed + 1, epoch)
-            mixed = np.argsort(random.array(len(pairs)), kind="stable")
-            pools = [mixed[start : start + POOL * size] for start in range(0, len(pairs), POOL * size)]
+            # what no whole batch has room for is another part of the pairs each time
+            mixed = np.argsort(random.array(len(pairs)), kind="stable")[: per_epoch * size]
+            pools = [mixed[start : start + POOL * size] for start in range(0, len(mixed), POOL * size)]
             ordered = np.concatenate([pool[np.lexsort(lengths[pool].T[::-1])] for pool in pools])
-            cut = ordered[: per_epoch * size].reshape(per_epoch, size)
+            cut = ordered.reshape(per_epoch, size)
             order = cut[np.argsort(random.array(per_epoch), kind="stable")]
         yield batch([pairs[i] for i in order[step % per_epoch]])
         step += 1

@@ -3,20 +3,21 @@
 import numpy as np
 
 from apps.report import GREY, figure, svg
-from tflite.runtime.text import SPACE
+from tflite.runtime.text import BOUNDARY, SPACE
 
 
-def alignment(network, pairs, source, target):
+def alignment(network, source_tokenizer, target_tokenizer, source, target):
     """What a model looks at as it writes a given target: {'source', 'target': tokens, 'weights': rows, one a target token}, or None.
 
     Only models with attention have it.
     """
-    ((read, written),) = pairs.encoded([(source, target)])
+    read = np.array([*source_tokenizer.encode(source), BOUNDARY])
+    written = np.array([BOUNDARY, *target_tokenizer.encode(target), BOUNDARY])
     memory = network.get_layer("encoder")(read[None], training=False)
     weights = network.get_layer("decoder").decode(written[None, :-1], memory)[1]
     if weights is None:
         return None
-    sides = {"source": (read[:-1], pairs.source), "target": (written[1:-1], pairs.target)}
+    sides = {"source": (read[:-1], source_tokenizer), "target": (written[1:-1], target_tokenizer)}
     shown = {side: [shown_token(tokenizer, token) for token in tokens] for side, (tokens, tokenizer) in sides.items()}
     shown = {side: [*tokens, "\u220e"] for side, tokens in shown.items()}
     return {**shown, "weights": np.round(np.asarray(weights)[0], 3).tolist()}
@@ -37,8 +38,8 @@ def alignment_figure(found):
     # transparent where nothing was looked at, so that it stands on both backgrounds
     shades = LinearSegmentedColormap.from_list("looked at", [(0.165, 0.47, 0.785, 0.0), (0.165, 0.47, 0.785, 1.0)])
     axes.imshow(found["weights"], cmap=shades, vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(len(source)), source, rotation=90 if max(map(len, source)) > 2 else 0)
-    axes.set_yticks(range(len(target)), target)
+    axes.set_xticks(range(len(source)), source, rotation=90 if max(map(len, source)) > 2 else 0, parse_math=False)
+    axes.set_yticks(range(len(target)), target, parse_math=False)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     for spine in axes.spines.values():

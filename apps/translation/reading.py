@@ -1,10 +1,13 @@
 """The verbs that translate with a trained model: translate, errors."""
 
 import sys
+import unicodedata
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+import zoo
 from apps.config import read_json
 from apps.report import Section, write_report
 from apps.run_folder import read_config
@@ -13,11 +16,13 @@ from apps.translation.config import TASK
 from apps.translation.pairs import normalised, padded
 from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.translator import TOGETHER
-from tflite.runtime.text import Tokenizer
+from tflite.runtime.text import SPACE, UNKNOWN, Tokenizer
 from zoo import presets
 from zoo.errors import InputError
+from zoo.models import seq2seq  # noqa: F401  a saved model has its layers
 
 LONGEST = 10_000  # characters of a line
+PICTURED = 20  # pictures at most
 
 
 def translate(options):
@@ -30,10 +35,14 @@ def translate(options):
     alpha = config.length_penalty if options.length_penalty is None else options.length_penalty
     if not 0 <= alpha <= 10:
         raise InputError(f"`length_penalty` is {alpha}; expected 0 to 10.")
+    if options.attention and config.model == "encoder_decoder":
+        raise InputError(f"{options.run} holds an encoder_decoder, which has no attention to show; leave --attention out.")
     if (options.run / "preset.json").is_file():
         presets.read(options.run)  # its checksums
     saved = tf.saved_model.load(str(options.run / "saved_model")).signatures
-    source = Tokenizer(read_json(options.run / "assets" / "source.json"), config.kind, config.lower)
+    source, target = (
+        Tokenizer(read_json(options.run / "assets" / f"{side}.json"), config.kind, config.lower) for side in ("source", "target")
+    )
     bad, waiting, translations = 0, [], []
 
     def write():
@@ -50,7 +59,7 @@ def translate(options):
         waiting.clear()
 
     for number, line in enumerate(_lines(options.text), 1):
-        text, reason = _checked(line, source, config.max_tokens)
+        text, reason = checked(line, source, config.max_tokens)
         if reason:
             bad += 1
             print(f"line {number}: {reason}", file=sys.stderr)
@@ -59,7 +68,7 @@ def translate(options):
             write()
     write()
     if options.attention:
-        _write_pictures(options, translations)
+        _write_pictures(options, source, target, translations)
     if bad:
         raise InputError(
             f"{bad} line{'s' * (bad > 1)} could not be translated; the reasons stand above, and their places in the output are empty."
@@ -86,12 +95,12 @@ def _lines(path):
         yield from sys.stdin.buffer
         return
     if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a text file with a line for each text.")
+        raise InputError(f"{path} is no file; expected a text file with a line for each text.")
     with open(path, "rb") as file:
         yield from file
 
 
-def _checked(line, tokenizer, most):
+def checked(line, tokenizer, most):
     """(the text to translate, None) or (None, why it cannot be)."""
     try:
         text = line.rstrip(b"\r\n").decode("utf-8-sig")
@@ -102,22 +111,25 @@ def _checked(line, tokenizer, most):
     text = normalised(text)
     if not text:
         return None, "empty"
-    if not text.isprintable():
-        return None, f"holds the control character {next(c for c in text if not c.isprintable())!r}"
+    control = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
+    if control:
+        return None, f"holds the control character {control!r}"
     tokens = tokenizer.encode(text)
     if len(tokens) + 1 > most:
         return None, f"{len(tokens)} {tokenizer.kind}; expected at most {most - 1}: cut it into sentences"
-    if all(token == tokenizer.unknown for token in tokens):
+    if not any(token != tokenizer.unknown and tokenizer.vocabulary[token].strip(f" {SPACE}") for token in tokens):
         return None, f"has no {tokenizer.kind} that the model knows"
     return text, None
 
 
-def _write_pictures(options, translations):
-    config, data, network = open_run(TASK, options.run)
-    pictures = [(alignment(network, data.content, source, target), source) for source, target in translations[:20] if target]
-    if not pictures or pictures[0][0] is None:
-        raise InputError(f"{options.run} holds a {config.model} that has no attention to show, or nothing was translated.")
-    figures = tuple((alignment_figure(found), source) for found, source in pictures)
+def _write_pictures(options, source, target, translations):
+    network = (
+        zoo.load(options.run)
+        if (options.run / "preset.json").is_file()
+        else keras.saving.load_model(options.run / "model.keras", compile=False, safe_mode=True)
+    )
+    shown = [(text, written) for text, written in translations if written][:PICTURED]
+    figures = tuple((alignment_figure(alignment(network, source, target, text, written)), text) for text, written in shown)
     write_report(options.attention, "What each token looked at", [Section("Alignments", figures=figures)])
 
 
@@ -125,7 +137,7 @@ def errors(options):
     """Writes the notes' error analysis: for each wrong translation, is the search or the model to blame?
 
     Where the model finds the reference likelier than what beam search wrote (both by the score that the search orders by), the search
-    missed it; else the model is wrong, and no better search helps.
+    missed it; else, or where the reference has unknown tokens or too many, the model is wrong, and no better search helps.
     """
     config, data, network = open_run(TASK, options.run)
     pairs = data.content
@@ -135,14 +147,14 @@ def errors(options):
     for start in range(0, len(tested), TOGETHER):
         part = tested[start : start + TOGETHER]
         found = _searched(saved, [source for source, _ in part], config.length_penalty)
-        references = _scores(network, pairs.encoded(part), config.length_penalty)
+        references = reference_scores(network, pairs.encoded(part), config.length_penalty)
         for (source, reference), best, wanted in zip(part, found, references):
             score, written = best[0]
             if written in pairs.known[source]:
                 continue
-            blame = "search" if wanted > score else "model"
-            blamed[blame] += 1
-            rows.append((score - wanted, source, written, reference, f"{score:.3f}", f"{wanted:.3f}", blame))
+            guilty = blame(score, wanted, pairs.target.encode(reference), config.max_tokens)
+            blamed[guilty] += 1
+            rows.append((score - wanted, source, written, reference, f"{score:.3f}", f"{wanted:.3f}", guilty))
     wrong = sum(blamed.values())
     text = f"{wrong} of {len(tested)} translations are none of the references. " + (
         f"The search is to blame for {blamed['search']} ({100 * blamed['search'] / wrong:.0f}%), the model for {blamed['model']}."
@@ -156,7 +168,15 @@ def errors(options):
     print(text)
 
 
-def _scores(network, encoded, alpha):
+def blame(score, wanted, reference, most):
+    """'search' where it wrote a text of a lower score than the reference has, though it may write that; else 'model'.
+
+    What no search writes, none could have found: unknown tokens, and more than `most` tokens with the end.
+    """
+    return "search" if wanted > score and UNKNOWN not in reference and len(reference) < most else "model"
+
+
+def reference_scores(network, encoded, alpha):
     """The score of each target as the search has it."""
     source, target = padded([a for a, _ in encoded]), padded([b for _, b in encoded])
     logits = network({"source": source, "target": target[:, :-1]}, training=False)["logits"]

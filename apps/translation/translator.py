@@ -10,7 +10,7 @@ TOGETHER = 64  # texts that are translated at once
 
 
 class Translator(tf.Module):
-    """Greedy and beam search with a model of zoo.models.seq2seq.
+    """Greedy and beam search with a model of zoo.models.seq2seq, of at least one text.
 
     source, target: tflite.runtime.text.Tokenizer. limit: tokens of a translation at most, its end included. width: of the beam.
     """

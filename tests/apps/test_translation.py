@@ -9,13 +9,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from apps.cli import main
 from apps.train import open_run, train
-from apps.translation import dates, functions, pairs
+from apps.translation import dates, functions, pairs, reading
 from apps.translation.config import TASK, Config
 from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.translator import Translator, translated
+from tflite.runtime.text import Tokenizer
 from zoo.errors import InputError
 
 NUMBERS = "zero one two three four five six seven eight nine".split()
@@ -83,7 +85,7 @@ def test_no_source_is_both_trained_and_tested_on(tmp_path):
         ("one side only\n", "line 1 is 'one side only'; expected two texts with a tab between them"),
         ("a\t\n", "expected two texts"),
         ("a\tb\n" * 300, "1 distinct sources; expected at least 100"),
-        ("", "has no text"),
+        ("\n \n", "has no text"),
         ("\0a\tb", "zero bytes"),
     ],
 )
@@ -94,22 +96,44 @@ def test_files_that_are_no_pairs_are_refused(tmp_path, content, words):
         pairs.read_pairs(Config(pairs=path))
 
 
-def test_batches_hold_every_pair_once_an_epoch_with_little_padding_and_go_on_anywhere():
+def test_batches_hold_a_pair_once_an_epoch_leave_none_out_for_good_and_go_on_anywhere():
     random = np.random.default_rng(0)
     encoded = [
-        (random.integers(3, 9, random.integers(2, 40)), random.integers(3, 9, random.integers(2, 40))) for _ in range(2000)
+        (random.integers(3, 9, random.integers(2, 40)), random.integers(3, 9, random.integers(2, 40))) for _ in range(2007)
     ]
     encoded = [(np.append(a, index), b) for index, (a, b) in enumerate(encoded, 100)]
     config = SimpleNamespace(batch_size=20, seed=0)
     stream = pairs.batches(encoded, config, 0)
-    seen = [next(stream) for _ in range(150)]
-    last = Counter(int(row[row > 0][-1]) for inputs, _ in seen[:100] for row in inputs["source"])
-    assert set(last) == set(range(100, 2100)) and set(last.values()) == {1}
+    seen = [next(stream) for _ in range(300)]
+    epochs = [
+        Counter(int(row[row > 0][-1]) for inputs, _ in seen[start : start + 100] for row in inputs["source"])
+        for start in (0, 100, 200)
+    ]
+    assert all(len(epoch) == 2000 and set(epoch.values()) == {1} for epoch in epochs)
+    assert set().union(*epochs) == set(range(100, 2107))
     for a, b in zip(pairs.batches(encoded, config, 120), seen[120:]):
         np.testing.assert_array_equal(a[0]["source"], b[0]["source"])
         np.testing.assert_array_equal(a[1]["logits"], b[1]["logits"])
-    ordered = sum(int((targets["logits"] == 0).sum()) for _, targets in seen)
-    assert ordered / sum(targets["logits"].size for _, targets in seen) < 0.1
+    assert pairs.padding_share(encoded, config) < 0.25 < 1 - sum(len(b) for _, b in encoded) / (len(encoded) * 40)
+
+
+def test_lower_case_is_measured_in_lower_case_and_every_translation_counts(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("\n".join(f"{word} {i}\tHola {i}" for i in range(200) for word in ("Hello", "Hi")), "utf8")
+    found = pairs.read_pairs(Config(pairs=path, tokens="words", batch_size=8, lower=True, reverse=True))
+    assert found.parts["test"]
+    for source, _ in found.parts["test"]:
+        number = source.split()[1]
+        assert sorted(found.known[source]) == [f"hello {number}", f"hi {number}"]
+
+
+def test_a_bad_line_is_named_by_its_place_and_only_line_ends_cut(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a\tb\n\n\nbad line\n", "utf8")
+    with pytest.raises(InputError, match="line 4 is 'bad line'"):
+        pairs.read_pairs(Config(pairs=path))
+    path.write_bytes("\r\n".join(f"{i} x\u2028y\t{i}" for i in range(200)).encode())
+    assert pairs.read_pairs(Config(pairs=path, tokens="words", batch_size=8)).parts["train"][0][0].endswith(" x y")
 
 
 def test_it_learns_and_is_measured(numbers):
@@ -186,7 +210,7 @@ def test_standard_input_n_best_and_pictures(numbers, tmp_path, capsys, monkeypat
         (["--n-best", "9"], "`n_best` is 9; expected at most 5"),
         (["--n-best", "2", "--greedy"], "needs beam search"),
         (["--length-penalty", "-1"], "`length_penalty` is -1"),
-        (["--text", "nowhere.txt"], "nowhere.txt does not exist"),
+        (["--text", "nowhere.txt"], "nowhere.txt is no file"),
     ],
 )
 def test_wrong_options_are_refused(numbers, arguments, words, capsys):
@@ -196,18 +220,87 @@ def test_wrong_options_are_refused(numbers, arguments, words, capsys):
 
 def test_attention_goes_along_the_digits(numbers):
     _, data, network = open_run(TASK, numbers[0])
-    found = alignment(network, data.content, "4 0 7", "four zero seven")
+    found = alignment(network, data.content.source, data.content.target, "4 0 7", "four zero seven")
     assert found["source"] == ["4", "0", "7", "\u220e"] and found["target"] == ["four", "zero", "seven", "\u220e"]
     weights = np.array(found["weights"])
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=0.01)
     assert weights.shape == (4, 4) and "zero" in alignment_figure(found)
 
 
-def test_errors_blame_search_or_model(numbers, tmp_path, capsys):
-    """A reference that the model prefers to what the search wrote is the search's fault; all others are the model's."""
+def test_a_reference_is_scored_as_the_search_scores_what_it_writes(numbers):
+    _, data, network = open_run(TASK, numbers[0])
+    sources = [source for source, _ in number_pairs()][:20]
+    found = tf.saved_model.load(str(numbers[0] / "saved_model")).signatures["serving_default"](
+        text=tf.constant(sources), length_penalty=tf.constant(0.7)
+    )
+    written = [text.decode() for text in found["text"].numpy()[:, 1]]
+    scores = reading.reference_scores(network, data.content.encoded(list(zip(sources, written))), 0.7)
+    np.testing.assert_allclose(scores, found["score"][:, 1], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("score", "wanted", "tokens", "guilty"),
+    [
+        (-1.0, -0.5, [3, 4], "search"),
+        (-0.5, -1.0, [3, 4], "model"),
+        (-1.0, -0.5, [3, 2], "model"),
+        (-1.0, -0.5, [3] * 8, "model"),
+    ],
+)
+def test_the_search_is_to_blame_where_it_missed_a_likelier_reference_that_it_could_write(score, wanted, tokens, guilty):
+    assert reading.blame(score, wanted, tokens, 8) == guilty
+
+
+def test_errors_are_counted_and_shown(numbers, tmp_path, capsys):
     folder, config = numbers
     output = tmp_path / "errors.html"
     assert main(["translation", "errors", "--run", str(folder), "--output", str(output)]) == 0
     text = capsys.readouterr().out
     tested = len(functions.data(config).content.parts["test"])
     assert f"of {tested} translations are none of the references" in text and "Search or model" in output.read_text()
+
+
+def test_a_preset_translates_and_shows_its_attention_and_has_no_test_pairs(numbers, tmp_path, capsys, monkeypatch):
+    preset, picture = tmp_path / "preset", tmp_path / "attention.html"
+    assert main(["translation", "preset", "--run", str(numbers[0]), "--output", str(preset)]) == 0
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"4 0 7\n"), isatty=lambda: False))
+    capsys.readouterr()
+    assert main(["translation", "translate", "--run", str(preset), "--attention", str(picture)]) == 0
+    assert capsys.readouterr().out == "four zero seven\n" and "<svg" in picture.read_text()
+    assert main(["translation", "errors", "--run", str(preset), "--output", str(tmp_path / "errors.html")]) == 2
+    assert "is a preset; expected a run folder" in capsys.readouterr().err
+    (preset / "saved_model" / "saved_model.pb").write_bytes(b"changed")
+    assert main(["translation", "translate", "--run", str(preset)]) == 2
+    assert "has the checksum" in capsys.readouterr().err
+
+
+def test_pairs_that_changed_are_noticed(numbers, tmp_path, capsys):
+    folder, config = numbers
+    before = config.pairs.read_text("utf8")
+    try:
+        config.pairs.write_text(before.replace("zero", "nought"), "utf8")
+        assert main(["translation", "export", "--run", str(folder)]) == 2
+        assert "was begun with other data" in capsys.readouterr().err
+    finally:
+        config.pairs.write_text(before, "utf8")
+
+
+@pytest.mark.parametrize("kind", ["characters", "words", "subwords"])
+def test_a_script_that_the_model_never_saw_is_named(kind):
+    known = {"characters": "ab ", "words": ["a", "b"], "subwords": ["\u2581a", "\u2581", "a", "b"]}[kind]
+    tokenizer = Tokenizer(("<padding>", "<boundary>", "<unknown>", *known), kind)
+    assert "that the model knows" in reading.checked("\u4e2d\u6587 \u4e2d".encode(), tokenizer, 20)[1]
+    # joiners of letters are text
+    assert reading.checked("a \u0645\u06cc\u200c\u0631".encode(), tokenizer, 20)[1] is None
+
+
+def test_tokens_with_dollar_signs_are_drawn():
+    found = {"source": ["$$", "a_"], "target": ["$\\frac$"], "weights": [[0.5, 0.5]]}
+    assert "$$" in alignment_figure(found)
+
+
+def test_heads_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, capsys):
+    output = tmp_path / "run"
+    arguments = ["translation", "train", "--model", "transformer", "--dimensions", "64", "--heads", "5", "--output", str(output)]
+    assert main(arguments) == 2
+    assert "`heads` is 5 for 64 dimensions" in capsys.readouterr().err and not output.exists()

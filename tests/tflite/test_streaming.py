@@ -63,7 +63,7 @@ def test_dilated_stacked_nested_and_elementwise_parts_stream():
             keras.layers.GRU(4, go_backwards=True, return_sequences=True, name="back"),
             "'back' .GRU. cannot stream: it reads backwards",
         ),
-        (keras.layers.GRU(4, name="last"), "'last' .GRU. cannot stream: it reads backwards or gives only its last"),
+        (keras.layers.GRU(4, name="last"), "'last' .GRU. cannot stream: it reads backwards, or gives its last output"),
         (
             keras.layers.Bidirectional(keras.layers.GRU(4, return_sequences=True), name="both"),
             "'both' .Bidirectional. cannot stream",

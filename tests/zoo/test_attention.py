@@ -47,6 +47,17 @@ def test_it_is_its_definition(heads, window):
         np.testing.assert_allclose(found[row], causal(x[row], kernel, output_kernel, heads, window), atol=1e-5)
 
 
+@pytest.mark.parametrize("window", [1, 4])
+def test_a_step_with_what_came_before_is_a_part_of_the_whole(window):
+    x = np.random.default_rng(0).normal(size=(2, 7, 8)).astype("float32")
+    layer = CausalSelfAttention(2, window, seed=0)
+    expected, keys, values = layer(x), x[:, :0], x[:, :0]
+    for t in range(7):
+        found, keys, values = layer.extend(x[:, t : t + 1], keys, values)
+        np.testing.assert_allclose(found[:, 0], expected[:, t], atol=1e-5)
+        assert keys.shape[1] == values.shape[1] == min(t + 1, window)
+
+
 def test_wrong_sizes_are_refused():
     with pytest.raises(InputError, match="`window` is 0"):
         CausalSelfAttention(2, 0)

@@ -196,11 +196,45 @@ def test_every_decoder_is_searched_in_a_graph_and_scored_alike_by_teacher_forcin
         ({"max_length": 2, "required": (2, 3)}, "expected at least 3"),
         ({"banned": (2,), "required": (2,)}, "both banned and required"),
         ({"banned": (1,)}, "is the end"),
+        ({"required": (0,)}, "expected tokens above 0"),
     ],
 )
 def test_constraints_that_cannot_be_kept_are_refused(arguments, words):
     with pytest.raises(InputError, match=words):
         Constraints(**arguments)
+
+
+def test_a_text_ends_where_nothing_else_may_come():
+    step, state, _, _ = toy(0)
+    constraints = Constraints(8, min_length=6, no_repeat_ngram=1)
+    for text in texts(greedy_search(step, state, 2, constraints)["tokens"]):
+        assert sorted(text) == [1, 2, 3] and text[-1] == 1
+
+
+def test_what_does_not_fit_a_vocabulary_or_a_length_is_refused():
+    step, state, _, _ = toy(0)
+    with pytest.raises(InputError, match="expected tokens below 4"):
+        greedy_search(step, state, 2, Constraints(PLACES, required=(9,)))
+    for search in (greedy_search, lambda *given, **named: beam_search(*given[:3], constraints=given[3], **named)):
+        with pytest.raises(InputError, match="`prefix` has 5 tokens; expected fewer"):
+            search(step, state, 2, Constraints(PLACES), prefix=np.full((2, PLACES), 2))
+
+
+@pytest.mark.parametrize("name", ["attention_encoder_decoder", "convolutional_encoder_decoder", "transformer"])
+def test_models_in_mixed_precision_are_searched(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = zoo.build(name, **DECODERS[f"{name}0"][1])
+        encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
+        source = np.array([[3, 4, 5], [6, 7, 0]], "int32")
+        for search in (greedy_search, lambda *given: beam_search(*given[:3], constraints=given[3])):
+            found = tf.function(
+                lambda search=search: search(decoder.step, decoder.initial_state(encoder(source)), 2, Constraints(6))
+            )()
+            assert np.isfinite(found["log_probability"]).all()
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +244,7 @@ def test_constraints_that_cannot_be_kept_are_refused(arguments, words):
         ({"width": 2, "best": 3}, "no more best"),
         ({"width": 0}, "`width` is 0"),
         ({"length_penalty": -1.0}, "below 0"),
+        ({"length_penalty": tf.constant(-1)}, "below 0"),
         ({"coverage_penalty": 1.0}, "no attention"),
     ],
 )

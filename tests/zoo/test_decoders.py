@@ -93,6 +93,8 @@ def test_token_crossentropy_counts_what_is_not_padding(smoothing):
         expected.append(-(wanted * rates[row, column]).sum())
     assert float(TokenCrossentropy(smoothing)(truth, logits)) == pytest.approx(np.mean(expected), rel=1e-5)
     assert float(TokenCrossentropy(smoothing)(0 * truth, logits)) == 0.0
+    weighted = TokenCrossentropy(smoothing)(truth, logits, sample_weight=np.array([[1.0], [0.0]]))
+    assert float(weighted) == pytest.approx(sum(expected[:2]) / len(expected), rel=1e-5)
     again = TokenCrossentropy.from_config(TokenCrossentropy(smoothing).get_config())
     assert again.smoothing == smoothing
 

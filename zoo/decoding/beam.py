@@ -34,17 +34,22 @@ class Constraints:
         needed = max(self.min_length, len(set(self.required)) + 1)
         if needed > self.max_length:
             raise InputError(f"`max_length` is {self.max_length}; expected at least {needed}, which the other constraints need.")
+        if min((1, *self.required)) <= PADDING:
+            raise InputError(f"`required` is {self.required}; expected tokens above {PADDING}, which is padding.")
         if self.end in (*self.banned, *self.required) or set(self.banned) & set(self.required):
             raise InputError("a token is both banned and required, or is the end; expected each in one place.")
 
     def forbidden(self, written, position, vocabulary):
-        """(texts, vocabulary) bool: what may not come at a position. written: (texts, max_length) int32, padded from there on."""
+        """(texts, vocabulary) bool: what may not come at a position; where nothing may, the end. written: (texts, max_length) int32,
+        padded from there on.
+        """
+        if max((0, *self.required)) >= vocabulary:
+            raise InputError(f"`required` is {self.required}; expected tokens below {vocabulary}, the vocabulary's size.")
         never = tf.reduce_any(tf.range(vocabulary)[:, None] == tf.constant((PADDING, *self.banned)), axis=-1)
         end = tf.range(vocabulary) == self.end
         last = position == self.max_length - 1
         found = tf.tile((never | (end & (position + 1 < self.min_length)) | (~end & last))[None], [tf.shape(written)[0], 1])
         if self.no_repeat_ngram:
-            # where all but the end may not come, a text ends
             found = found | (self._repeated(written, position, vocabulary) & ~end)
         if self.required:
             asked = tf.constant(tuple(dict.fromkeys(self.required)))
@@ -53,7 +58,7 @@ class Constraints:
             wanted = tf.reduce_any((tf.range(vocabulary)[:, None] == asked)[None] & missing[:, None], axis=-1)
             found = found | (end & (left > 0)) | (~wanted & (left > 0) & (left >= self.max_length - 1 - position))
             found = found & ~(wanted & (left >= self.max_length - 1 - position))
-        return found
+        return found & ~(tf.reduce_all(found, axis=1, keepdims=True) & end)
 
     def _repeated(self, written, position, vocabulary):
         """(texts, vocabulary) bool: tokens that would end an n-gram which is there already."""
@@ -70,14 +75,15 @@ class Constraints:
 
 
 def greedy_search(step, state, batch, constraints=Constraints(), prefix=None):
-    """The likeliest next token, again and again. batch: how many texts. prefix: (batch, n) int32, with which they begin, 0 where they do not.
+    """The likeliest next token, again and again. batch: how many texts. prefix: (batch, n) int, with which they begin
+    whatever the constraints say, 0 from where on they do not.
 
     Returns a dictionary: tokens (batch, max_length) int32 with the end and padding after it, log_probability (batch,) float32.
     """
-    limit = constraints.max_length
+    limit, prefix = constraints.max_length, _checked_prefix(prefix, constraints)
 
     def body(position, tokens, written, log_probability, ended, state):
-        logits, state = step(tokens, state)
+        logits, state = _stepped(step, tokens, state)
         rates = tf.nn.log_softmax(tf.cast(logits, tf.float32))
         rates = _forced(rates, constraints, written, position, prefix)
         tokens = tf.where(ended, PADDING, tf.argmax(rates, axis=-1, output_type=tf.int32))
@@ -124,9 +130,10 @@ def beam_search(
         raise InputError(
             f"`width` is {width}, `groups` {groups}, `best` {best}; expected groups that divide it, and no more best than it."
         )
-    if any(value < 0 for value in (length_penalty, coverage_penalty, diversity) if not tf.is_tensor(value)):
+    length_penalty = tf.cast(length_penalty, tf.float32)
+    if min(tf.get_static_value(length_penalty) or 0, coverage_penalty, diversity) < 0:
         raise InputError("`length_penalty`, `coverage_penalty` or `diversity` is below 0; expected 0 or more of each.")
-    limit, each = constraints.max_length, width // groups
+    limit, each, prefix = constraints.max_length, width // groups, _checked_prefix(prefix, constraints)
     parts = batch * groups  # a group of a source
     needed = min(best, each)
     state = tf.nest.map_structure(lambda x: tf.repeat(x, width, axis=0), state)
@@ -147,7 +154,7 @@ def beam_search(
         return tf.reshape(tf.reduce_sum(logs, axis=-1), [parts, each])
 
     def body(position, tokens, written, rates, attended, done, state):
-        logits, state = step(tf.reshape(tokens, [-1]), {**state, **memory})
+        logits, state = _stepped(step, tf.reshape(tokens, [-1]), {**state, **memory})
         state = {name: value for name, value in state.items() if name != "memory"}
         vocabulary = logits.shape[-1]
         flat = tf.reshape(written, [-1, limit])
@@ -190,6 +197,22 @@ def beam_search(
     order = tf.math.top_k(score, best).indices
     score, rates, written = (tf.gather(array, order, batch_dims=1) for array in (score, rates, written))
     return {"tokens": written, "score": score, "log_probability": rates}
+
+
+def _stepped(step, tokens, state):
+    """A step whose state keeps its types, as a loop needs it: in mixed precision some come back wider."""
+    logits, new = step(tokens, state)
+    return logits, tf.nest.map_structure(lambda value, old: tf.cast(value, old.dtype), new, state)
+
+
+def _checked_prefix(prefix, constraints):
+    """The prefix as int32; an InputError where it leaves no place for the end."""
+    if prefix is None:
+        return None
+    prefix = tf.cast(prefix, tf.int32)
+    if (prefix.shape[1] or 0) >= constraints.max_length:
+        raise InputError(f"`prefix` has {prefix.shape[1]} tokens; expected fewer than `max_length`, {constraints.max_length}.")
+    return prefix
 
 
 def _forced(rates, constraints, written, position, prefix, copies=1):

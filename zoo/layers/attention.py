@@ -267,13 +267,17 @@ class CausalSelfAttention(layers.Layer):
     def extend(self, inputs, keys, values):
         """One step with all that came before: inputs (batch, 1, dimensions), keys and values (batch, frames so far, dimensions).
 
-        Returns (outputs, keys, values), the latter with this frame; they grow to `window` - 1.
+        Returns (outputs, keys, values), the latter with this frame; they grow to `window`.
         """
         query, key, value = ops.split(ops.matmul(inputs, self.kernel), 3, axis=-1)
-        keys, values = ops.concatenate([keys, key], axis=1), ops.concatenate([values, value], axis=1)
+        before = self.window - 1
+        keys, values = (
+            ops.concatenate([past[:, -before:] if before else past[:, :0], new], axis=1)
+            for past, new in ((keys, key), (values, value))
+        )
         positions = ops.arange(ops.shape(keys)[1])
         outputs = self._attend(query, keys, values, positions[-1:], positions, positions[None] >= 0)
-        return outputs, keys[:, -self.window + 1 :], values[:, -self.window + 1 :]
+        return outputs, keys, values
 
     def _attend(self, queries, keys, values, query_positions, key_positions, seen):
         """seen: (queries, keys) or (batch, 1, queries, keys) bool."""

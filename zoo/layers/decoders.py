@@ -280,7 +280,7 @@ class ConvolutionalDecoder(Decoder):
             values, gates = ops.split(convolution(self.drop(joined, training=training)), 2, axis=-1)
             y = values * ops.sigmoid(gates)
             context, weights = attention.attend(y, memory[f"{index}_keys"], memory["outputs"], memory["mask"])
-            x = (x + (y + context) * 0.5**0.5) * 0.5**0.5
+            x = (x + (y + ops.cast(context, x.dtype)) * 0.5**0.5) * 0.5**0.5
             found.append(weights[:, 0])
         return x, sum(found) / len(found), new
 

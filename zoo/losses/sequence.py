@@ -30,4 +30,5 @@ class TokenCrossentropy(keras.losses.Loss):
         if self.smoothing:
             losses = (1.0 - self.smoothing) * losses - self.smoothing * ops.mean(rates, axis=-1)
         real = ops.cast(ops.not_equal(y_true, 0), losses.dtype)
-        return ops.sum(losses * real) / ops.maximum(ops.sum(real), 1.0)
+        # their mean, which Keras takes, is that over what is not padding
+        return losses * real / ops.maximum(ops.mean(real), 1e-9)
