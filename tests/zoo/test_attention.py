@@ -96,7 +96,7 @@ def test_equals_the_notes_forwards_and_backwards(kind, masked):
     np.testing.assert_allclose(weights, [[a for _, a in row] for row in expected], atol=1e-5)
 
     chosen = np.random.default_rng(1).normal(size=context.shape).astype("float32")
-    inputs = [keras.Input(query.shape[1:]), keras.Input(memory.shape[1:])]
+    inputs = [keras.Input(batch_shape=query.shape), keras.Input(batch_shape=memory.shape)]
     model = keras.Model(inputs, layer(*inputs, mask=keras.ops.convert_to_tensor(mask) if masked else None))
     of_weights, (of_query, of_memory) = gradients(model, [query, memory], chosen)
     dw, dm = {name: np.zeros_like(value) for name, value in w.items()}, np.zeros_like(memory, "float64")
@@ -205,7 +205,7 @@ def test_a_padded_source_never_changes_a_result(name, padding, scale, seed):
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_a_source_that_is_all_padding_gives_finite_results_and_gradients(name):
     query, memory, mask = example(size=6, places=6)
-    layer, inputs = LAYERS[name](), [keras.Input((QUERIES, 6)), keras.Input((TIME, 6))]
+    layer, inputs = LAYERS[name](), [keras.Input(batch_shape=query.shape), keras.Input(batch_shape=memory.shape)]
     model = keras.Model(inputs, layer(*inputs, mask=keras.ops.convert_to_tensor(mask)))
     of_weights, of_inputs = gradients(model, [query, memory], np.ones((2, QUERIES, 6), "float32"))
     assert not np.asarray(model([query, memory]))[1].any()

@@ -20,7 +20,8 @@ def masked_softmax(scores, mask):
         return ops.softmax(scores, axis=-1)
     unseen = ops.min(scores, axis=-1, keepdims=True) - FLOOR
     weights = ops.softmax(ops.where(mask, scores, unseen), axis=-1) * ops.cast(mask, scores.dtype)
-    return weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 1e-30)
+    # what is shown has all but a millionth of the sum; where nothing is, one half keeps the gradient finite
+    return weights / ops.maximum(ops.sum(weights, axis=-1, keepdims=True), 0.5)
 
 
 @keras.saving.register_keras_serializable("zoo")
