@@ -1,5 +1,6 @@
 """Intervals of measured rates."""
 
+import numpy as np
 from scipy import stats
 
 
@@ -16,3 +17,21 @@ def poisson(count, hours, confidence=0.95):
     tail = (1 - confidence) / 2
     low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
     return float(low / hours), float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2 / hours)
+
+
+def bootstrap_rate(misses, sizes, confidence=0.95, samples=1000):
+    """The interval of the rate sum(misses) / sum(sizes), by drawing texts anew (Efron 1979): (low, high). misses, sizes: one a text."""
+    misses, sizes = np.asarray(misses, float), np.asarray(sizes, float)
+    if len(misses) < 2:
+        return 0.0, 1.0
+    found = stats.bootstrap(
+        (misses, sizes),
+        lambda misses, sizes, axis: misses.sum(axis) / sizes.sum(axis),
+        paired=True,
+        n_resamples=samples,
+        batch=50,
+        confidence_level=confidence,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)

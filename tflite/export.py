@@ -14,13 +14,14 @@ from zoo.errors import InputError
 from zoo.folders import new_folder
 
 
-def convert(step, calibration=None, *, int8_weights=False):
+def convert(step, calibration=None, *, int8_weights=False, shared=False):
     """The TFLite file of a one-step model, as bytes; only built-in operations, checked.
 
     calibration: None for float32; else an iterable of dictionaries of arrays by input name (frames and states recorded
     together over real streams), which makes the weights and activations int8, inputs and outputs still float32.
     int8_weights: makes the weights int8 and leaves the states float32; what is multiplied with weights is rounded to int8 as it
     comes, each time by its own range (dynamic range quantization).
+    shared: the model holds weights that only another file uses, so that their number cannot be checked here.
     """
     signature = {t.name: tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in step.inputs}
     with tempfile.TemporaryDirectory() as folder, quiet_stderr():
@@ -39,7 +40,7 @@ def convert(step, calibration=None, *, int8_weights=False):
             converter._experimental_disable_per_channel_quantization_for_dense_layers = True
         content = _without_names(converter.convert())
     check_operations(content)
-    weights = sum(variable.numpy().size for variable in step.trainable_variables)
+    weights = 0 if shared else sum(variable.numpy().size for variable in step.trainable_variables)
     if len(content) < weights * (1 if calibration is not None or int8_weights else 4):
         raise RuntimeError(f"the converted file has {len(content)} bytes for {weights} weights: weights were lost.")
     return content
@@ -55,36 +56,46 @@ def _without_names(content):
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def write_device_folder(folder, step, states, *, float_file, int8_file, description, readme, notices):
+def write_device_folder(folder, step, states, *, float_file, int8_file, description, readme, notices, encoder=None):
     """Writes a device folder whole, or not at all.
 
     description: the manifest's own fields (kind, name, words, front_end, ...). readme: Markdown.
-    notices: licence texts by file name.
+    notices: licence texts by file name. encoder: (its model, its float file, its int8 file) of a model that has one.
     """
-    carried = {state.input for state in states} | {state.output for state in states}
     manifest = {
         "format": "sequence-zoo-device",
         "version": 1,
         **description,
         "created_with": {"sequence-zoo": zoo.__version__, "tensorflow": tf.__version__},
-        "inputs": {t.name: _tensor(t) for t in step.inputs if t.name not in carried},
-        "outputs": {name: _tensor(t) for name, t in step.output.items() if name not in carried},
-        "states": [{"input": s.input, "output": s.output, "shape": list(s.shape), "initial": s.initial} for s in states],
-        "files": {},
     }
     with new_folder(folder) as new:
-        for precision, name, content in (("float", "model.tflite", float_file), ("int8", "model_int8.tflite", int8_file)):
-            (new / name).write_bytes(content)
-            manifest["files"][precision] = {
-                "name": name,
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "bytes": len(content),
-                "operations": check_operations(content),
-            }
+        if encoder:
+            manifest["encoder"] = _written(new, "encoder", *encoder)
+        manifest.update(_written(new, "model", step, float_file, int8_file, states))
+        manifest["states"] = [{key: value for key, value in vars(state).items() if value is not None} for state in states]
         (new / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", "utf8")
         (new / "README.md").write_text(readme, "utf8")
         for name, text in notices.items():
             (new / name).write_text(text, "utf8")
+
+
+def _written(folder, name, model, float_file, int8_file, states=()):
+    """Writes a model's files; what the manifest says of its inputs, outputs and files."""
+    carried = {state.input for state in states} | {state.output for state in states}
+    files = {}
+    for precision, file, content in (("float", f"{name}.tflite", float_file), ("int8", f"{name}_int8.tflite", int8_file)):
+        (folder / file).write_bytes(content)
+        files[precision] = {
+            "name": file,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": len(content),
+            "operations": check_operations(content),
+        }
+    return {
+        "inputs": {t.name: _tensor(t) for t in model.inputs if t.name not in carried},
+        "outputs": {name: _tensor(t) for name, t in model.output.items() if name not in carried},
+        "files": files,
+    }
 
 
 def _tensor(tensor):

@@ -47,12 +47,12 @@ POINTWISE_OPERATIONS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """A buffer: the output named `output` of one step is the input named `input` of the next."""
+    """A buffer: the output named `output` of one step is the input named `input` of the next. initial: None, where an encoder gives it."""
 
     input: str
     output: str
     shape: tuple
-    initial: float
+    initial: float | None
 
 
 def initial_state(states):

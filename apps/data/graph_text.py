@@ -1,6 +1,8 @@
 """tflite.runtime.text inside a graph, of stock operations: the same tokens of a text (subwords: but for words of over
 128 characters, which the runtime cuts), and the same text of tokens."""
 
+import unicodedata
+
 import tensorflow as tf
 
 from tflite.runtime.text import BOUNDARY, NEWLINE, NO_SPACE_AFTER, NO_SPACE_BEFORE, SPACE
@@ -8,6 +10,32 @@ from tflite.runtime.text import BOUNDARY, NEWLINE, NO_SPACE_AFTER, NO_SPACE_BEFO
 # what Python's \w and \s are, for RE2
 LETTERS, SPACES = r"\pL\pN_", r"[\t\v\f\r\x1c-\x1f\x{85}\pZ]"
 APOSTROPHES = (("'", "\ufdd0"), ("\u2019", "\ufdd1"))  # within a word, while marks are set apart: no text has these two
+
+
+class GraphNormaliser:
+    """Composed characters (Unicode's NFC, as far as the vocabulary has them; marks in their canonical order) and single spaces, in a graph.
+
+    vocabulary: tokens, of whose characters alone the tokenizer makes anything.
+    """
+
+    def __init__(self, vocabulary):
+        found, left = {}, [character for token in vocabulary for character in token]
+        while left:
+            character = left.pop()
+            parts = unicodedata.decomposition(character)
+            if parts and not parts.startswith("<"):
+                pair = "".join(chr(int(part, 16)) for part in parts.split())
+                if pair not in found and unicodedata.normalize("NFC", pair) == character:
+                    found[pair] = character
+                    left += pair
+        # what others are made of comes first
+        self._pairs = sorted(found.items(), key=lambda item: len(unicodedata.normalize("NFD", item[0])))
+
+    def __call__(self, text):
+        """Normalised strings of the same shape."""
+        for pair, character in self._pairs:
+            text = tf.strings.regex_replace(text, pair, character)
+        return tf.strings.strip(tf.strings.regex_replace(text, f"({SPACES}|\n)+", " "))
 
 
 class GraphTokenizer(tf.Module):

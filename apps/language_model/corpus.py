@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from apps.data.epochs import from_step
 from apps.data.splits import shuffled
 from apps.data.subwords import learn_subwords
 from apps.data.text import read_lines, read_set_lines, read_set_texts, text_chunks
@@ -320,15 +321,13 @@ def line_batches(tokens, config, first_step):
     """Batches (inputs, targets) from a step on, for ever; every epoch has its own order."""
     size = min(config.batch_size, len(tokens))
     per_epoch = len(tokens) // size
-    step, epoch, order = first_step, None, None
-    while True:
-        if step // per_epoch != epoch:
-            epoch = step // per_epoch
-            order = np.argsort(Stream(config.seed + 1, epoch).array(len(tokens)), kind="stable")
-        start = step % per_epoch * size
-        chosen = tokens[order[start : start + size]]
-        yield inputs_and_targets(chosen)
-        step += 1
+
+    def arrange(epoch):
+        order = np.argsort(Stream(config.seed + 1, epoch).array(len(tokens)), kind="stable")
+        return order[: per_epoch * size].reshape(per_epoch, size)
+
+    for chosen in from_step(first_step, per_epoch, arrange):
+        yield inputs_and_targets(tokens[chosen])
 
 
 def inputs_and_targets(tokens):

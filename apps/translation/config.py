@@ -11,16 +11,17 @@ from zoo.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Config(TrainingConfig):
-    """Trains a model from text to text: dates to ISO dates by default, a public set of sentences, or anyone's pairs."""
+    """Trains a model from text to text: dates to ISO dates by default, a public set of sentences or words, or anyone's pairs."""
 
     pairs: Path | None = None
     """UTF-8 file of pairs, one a line: source, tab, target; none: --dataset"""
-    dataset: Literal["dates", "tatoeba-spanish", "tatoeba-german", "multi30k"] = "dates"
-    """dates as people write them; English to Spanish or German; German to English image captions (for measuring only)"""
+    dataset: Literal["dates", "tatoeba-spanish", "tatoeba-german", "multi30k", "pronounce"] = "dates"
+    """dates as people write them; English to Spanish or German; German to English image captions (for measuring only); English words to
+    phonemes"""
     reverse: bool = False
     """from the target's language to the source's"""
     tokens: Literal["auto", "characters", "words", "subwords"] = "auto"
-    """what a token is; auto: characters of dates, else subwords"""
+    """what a token is; auto: characters of dates and of words to pronounce (a phoneme is a word), else subwords"""
     vocabulary_size: Annotated[int, Bounds(10, 900_000)] = 6000
     """words or subwords of each side that are known"""
     lower: bool = False
@@ -79,11 +80,14 @@ class Config(TrainingConfig):
         return self.model
 
     @property
-    def kind(self):
-        """What a token is."""
+    def cutting(self):
+        """How text is cut into tokens, (what a token is, whether the text is read in lower case), of the source and of the target."""
         if self.tokens != "auto":
-            return self.tokens
-        return "characters" if self.pairs is None and self.dataset == "dates" else "subwords"
+            return ((self.tokens, self.lower),) * 2
+        if self.pairs is None and self.dataset == "pronounce":
+            sides = (("characters", True), ("words", False))
+            return sides[::-1] if self.reverse else sides
+        return (("characters" if self.pairs is None and self.dataset == "dates" else "subwords", self.lower),) * 2
 
 
 @dataclasses.dataclass(frozen=True)

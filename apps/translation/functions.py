@@ -8,12 +8,13 @@ import keras
 import numpy as np
 import sacrebleu
 import tensorflow as tf
+from rapidfuzz.distance import Levenshtein
 from tqdm import tqdm
 
 import zoo
 from apps.config import read_json
 from apps.fit import WarmupCosine
-from apps.intervals import wilson
+from apps.intervals import bootstrap_rate, wilson
 from apps.report import Section, history_figure
 from apps.run_folder import write_json
 from apps.task import Data
@@ -21,12 +22,17 @@ from apps.translation.pairs import batch, batches, padding_share, read_pairs
 from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.reading import errors as errors  # the commands look for the verbs here
 from apps.translation.reading import translate as translate
-from apps.translation.translator import TOGETHER, Translator, signatures, translated
+from apps.translation.translator import TOGETHER, Translator, device_searches, fits, saved_searches, searched, signatures
+from tflite.encoder_decoder import write_translator
 from tflite.parity import compare
+from tflite.runtime.text import pretokens
 from zoo.folders import new_folder
 from zoo.losses.sequence import TokenCrossentropy
 
-PARITY, PICTURED, SHOWN = 500, 3, 20  # sources that SavedModel and Keras both translate; attention pictures; examples
+# texts that Keras and the SavedModel both translate, and a device's float files; texts on which the precisions are compared
+PARITY, ON_DEVICE, COMPARED = 500, 200, 500
+TIE = 1e-4  # a difference of scores
+PICTURED, SHOWN = 3, 20  # attention pictures; examples
 RESAMPLED = 1000  # bootstrap samples of an interval
 RECURRENT = ("encoder_decoder", "attention_encoder_decoder")
 
@@ -34,7 +40,7 @@ RECURRENT = ("encoder_decoder", "attention_encoder_decoder")
 def data(config):
     """The pairs of a configuration, in batches."""
     pairs = read_pairs(config)
-    train, validation = (pairs.encoded(pairs.parts[split]) for split in ("train", "val"))
+    train, validation = pairs.tokens["train"], pairs.tokens["val"]
     cut = [batch(validation[start : start + config.batch_size]) for start in range(0, len(validation), config.batch_size)]
     tokens = tf.TensorSpec([None, None], tf.int32)
     signature = ({"source": tokens, "target": tokens}, {"logits": tokens})
@@ -81,60 +87,106 @@ def assets(data):
 
 
 def export(network, folder, config, data):
-    """Writes saved_model/ (searches inside, text in and text out) and the matrices of some alignments; returns how far it is from Keras."""
+    """Writes saved_model/ (searches inside, text in and text out), device/ and the matrices of some alignments; returns how far both are
+    from Keras.
+    """
     pairs = data.content
     translator = Translator(network, pairs.source, pairs.target, config.max_tokens, config.width)
     with new_folder(folder / "saved_model") as new:
         tf.saved_model.save(translator, str(new), signatures(translator))
-    saved = tf.saved_model.load(str(folder / "saved_model")).signatures
-    sources = [source for source, _ in pairs.parts["test"][:PARITY]]
+    write_translator(
+        folder / "device",
+        network,
+        pairs.source,
+        pairs.target,
+        max_length=config.max_tokens,
+        width=config.width,
+        length_penalty=config.length_penalty,
+        name=pairs.name,
+        readme="# From text to text\n\n`tflite.runtime.Translator(FOLDER).translate(TEXT)` gives `[(translation, score)]`.\n",
+        notices={"NOTICE.md": f"# Notices\n\nTrained with Sequence Zoo, under the Apache License 2.0, on: {pairs.name}.\n"},
+    )
+    sources = [source for source, _ in pairs.parts["test"] if fits(source, pairs.source, config.max_tokens)][:PARITY]
+    loaded, device = saved_searches(folder), device_searches(folder, "float")
     figures = {}
-    for search, live in (("beam", translator.beam), ("greedy", translator.greedy)):
-        ours = translated(live, sources, config.length_penalty if search == "beam" else None)
-        theirs = translated(
-            saved["serving_default" if search == "beam" else search], sources, config.length_penalty if search == "beam" else None
-        )
-        same = np.array([a == b for a, b in zip(ours, theirs)], float)
-        figures[f"{len(sources)} texts, {search} search: SavedModel against Keras"] = compare(same, np.ones(len(same)), 0)
+    for search, live, alpha in (("beam", translator.beam, config.length_penalty), ("greedy", translator.greedy, None)):
+        keras_says = searched(live, sources, alpha)
+        for name, count, other in (("SavedModel", PARITY, loaded), ("float TFLite", ON_DEVICE, device)):
+            found = zip(keras_says[:count], other(sources[:count], alpha))
+            # of two texts that score alike to rounding either may come first
+            same = np.array([a[0][1] == b[0][1] or abs(a[0][0] - b[0][0]) < TIE for a, b in found], float)
+            figures[f"{len(same)} texts, {search} search: {name} against Keras"] = compare(same, np.ones(len(same)), 0)
     pictured = [pair for pair in pairs.parts["test"] if len(pair[0]) > 3][:PICTURED]
     write_json(folder / "attention.json", [alignment(network, pairs.source, pairs.target, *pair) for pair in pictured])
     return figures
 
 
 def evaluate(folder, config, data):
-    """Greedy and beam search through the SavedModel, with and without length normalisation, on texts that training never saw."""
+    """Greedy and beam search through the SavedModel, with and without length normalisation, on texts that training never saw; beam search
+    through the device's files on some of them.
+    """
     pairs = data.content
-    saved = tf.saved_model.load(str(folder / "saved_model")).signatures
-    searches = {
-        "greedy": (saved["greedy"], None),
-        f"beam {config.width}": (saved["serving_default"], 0.0),
-        f"beam {config.width}, alpha {config.length_penalty:g}": (saved["serving_default"], config.length_penalty),
-    }
-    table, worst = {}, []
+    saved, beam = saved_searches(folder), f"beam {config.width}, alpha {config.length_penalty:g}"
+    searches = {"greedy": None, f"beam {config.width}, alpha 0": 0.0, beam: config.length_penalty}
+    table = {}
     for split in pairs.tested:
-        sources = [source for source, _ in pairs.parts[split]]
-        references = [target for _, target in pairs.parts[split]]
-        for name, (search, alpha) in searches.items():
-            translated(search, sources[:TOGETHER], alpha)  # traced before it is timed
-            began = time.perf_counter()
-            found = translated(search, sources, alpha)
-            taken = time.perf_counter() - began
-            right = [text in pairs.known[source] for source, text in zip(sources, found)]
-            table[f"{split}, {name}"] = {
-                "exact": sum(right) / len(right),
-                "interval": [1 - bound for bound in reversed(wilson(len(right) - sum(right), len(right)))],
-                **_corpus_scores(found, references),
-                "texts": len(found),
-                "tokens_a_second": sum(len(pairs.target.encode(text)) + 1 for text in found) / taken,
-            }
+        known = pairs.parts[split]
+        for name, alpha in searches.items():
+            saved([source for source, _ in known[:TOGETHER]], alpha)  # traced before it is timed
+            row, found = _measured(pairs, known, saved, alpha)
+            table[f"{split}, {name}"] = row
         if split == "test":
             rows = [
                 (sacrebleu.sentence_chrf(text, [target]).score, source, text, target)
-                for source, text, target in zip(sources, found, references)
+                for (source, target), text in zip(known, found)
             ]
-            worst = [list(row) for row in sorted(rows)[:SHOWN]]
-            samples = [[source, text, target] for _, source, text, target in rows[:SHOWN]]
-    return {"table": table, "worst": worst, "samples": samples, "data": data.summary, "kind": config.kind}
+    some = [pair for pair in pairs.parts["test"] if fits(pair[0], pairs.source, config.max_tokens)][:COMPARED]
+    for precision in ("float", "int8"):
+        name = f"{len(some)} of test, {beam}, {precision} TFLite, one at a time"
+        table[name] = _measured(pairs, some, device_searches(folder, precision), config.length_penalty)[0]
+    return {
+        "table": table,
+        "worst": [list(row) for row in sorted(rows)[:SHOWN]],
+        "samples": [[source, text, target] for _, source, text, target in rows[:SHOWN]],
+        "data": data.summary,
+        "scores": _shown(config),
+    }
+
+
+def _measured(pairs, known, search, alpha):
+    """(a row of the table, translations) of (source, reference) pairs. search(sources, alpha) -> [[(score, translation), ...]]."""
+    sources, references = ([pair[side] for pair in known] for side in (0, 1))
+    began = time.perf_counter()
+    found = [best[0][1] for best in search(sources, alpha)]
+    taken = time.perf_counter() - began
+    right = [text in pairs.known[source] for source, text in zip(sources, found)]
+    return {
+        "exact": sum(right) / len(right),
+        "interval": wilson(sum(right), len(right)),
+        **_corpus_scores(found, references),
+        "token_errors": _token_errors(pairs, sources, found),
+        "texts": len(found),
+        "tokens_a_second": sum(len(pairs.target.encode(text)) + 1 for text in found) / taken,
+    }, found
+
+
+def _shown(config):
+    """What of a table's row is shown: of sentences BLEU and chrF, of others the errors a token."""
+    if config.cutting[0][0] != "characters":
+        return {"bleu": "BLEU", "chrf": "chrF"}
+    phonemes = config.pairs is None and config.dataset == "pronounce" and not config.reverse
+    return {"token_errors": "phoneme error rate" if phonemes else f"{config.cutting[1][0].removesuffix('s')} error rate"}
+
+
+def _token_errors(pairs, sources, found):
+    """Tokens that are wrong, missing or too many, over the tokens of the references, each the nearest of its source's: with 95% bounds."""
+    counted = []
+    for source, text in zip(sources, found):
+        written = pretokens(text, pairs.target.kind, pairs.target.lower)
+        wanted = [pretokens(known, pairs.target.kind, pairs.target.lower) for known in pairs.known[source]]
+        counted.append(min((Levenshtein.distance(written, one), len(one)) for one in wanted))
+    misses, sizes = zip(*counted)
+    return {"score": sum(misses) / sum(sizes), "interval": bootstrap_rate(misses, sizes)}
 
 
 def _corpus_scores(found, references):
@@ -148,14 +200,22 @@ def _corpus_scores(found, references):
 
 def headline(metrics):
     """The result in a few lines."""
-    return [f"{name}: {_line(row, metrics['kind'])}" for name, row in metrics["table"].items()]
+    lines = []
+    for name, row in metrics["table"].items():
+        scores = (f"{title} {_score(row, score)}" for score, title in metrics["scores"].items())
+        lines.append(f"{name}: {_exact(row)} exact, {', '.join(scores)}")
+    return lines
 
 
-def _line(row, kind):
-    exact = f"{100 * row['exact']:.1f}% exact ({100 * row['interval'][0]:.1f} to {100 * row['interval'][1]:.1f})"
-    if kind == "characters":
-        return exact
-    return f"BLEU {row['bleu']['score']:.1f} (+-{row['bleu']['margin']:.1f}), chrF {row['chrf']['score']:.1f}, {exact}"
+def _exact(row):
+    return f"{100 * row['exact']:.1f}% ({100 * row['interval'][0]:.1f} to {100 * row['interval'][1]:.1f})"
+
+
+def _score(row, score):
+    found = row[score]
+    if "interval" in found:
+        return f"{100 * found['score']:.1f}% ({100 * found['interval'][0]:.1f} to {100 * found['interval'][1]:.1f})"
+    return f"{found['score']:.1f} ± {found['margin']:.1f}"
 
 
 def examples(metrics):
@@ -170,13 +230,12 @@ def card(metrics):
 
 def report(folder, config, data, metrics):
     """The sections of the HTML report."""
-    metric_names = {"chrf": "chrF"} if metrics["kind"] == "characters" else {"bleu": "BLEU", "chrf": "chrF"}  # BLEU is of words
-    rows = [("searched", "exact (95%)", *metric_names.values(), "tokens a second")]
+    shown = metrics["scores"]
+    rows = [("searched", "exact (95%)", *shown.values(), "tokens a second")]
     for name, row in metrics["table"].items():
-        exact = f"{100 * row['exact']:.1f}% ({100 * row['interval'][0]:.1f} to {100 * row['interval'][1]:.1f})"
-        scores = [f"{row[metric]['score']:.1f} ± {row[metric]['margin']:.1f}" for metric in metric_names]
-        rows.append((name, exact, *scores, f"{row['tokens_a_second']:.0f}"))
-    signature = "; ".join(next(iter(metrics["table"].values()))[metric]["signature"] for metric in metric_names)
+        rows.append((name, _exact(row), *(_score(row, score) for score in shown), f"{row['tokens_a_second']:.0f}"))
+    first = next(iter(metrics["table"].values()))
+    signature = "; ".join(first[score]["signature"] for score in shown if "signature" in first[score])
     found = [picture for picture in read_json(folder / "attention.json") if picture]
     figures = tuple(
         (alignment_figure(picture), "Each row is a written token; the stronger a colour, the more it looked at that place.")
@@ -196,7 +255,8 @@ def report(folder, config, data, metrics):
         ),
         Section(
             "Test",
-            f"Exact: one of the reference translations. {' and '.join(metric_names.values())} by sacrebleu, intervals by bootstrap.",
+            "Exact: one of the reference translations. Errors are counted against the nearest one. BLEU and chrF by sacrebleu against the "
+            "first one. Intervals by bootstrap, of exact ones after Wilson.",
             rows=rows,
             note=signature,
         ),

@@ -3,17 +3,19 @@
 import dataclasses
 import hashlib
 import json
-import unicodedata
+import re
 from collections import Counter
 
 import numpy as np
 
+from apps.data.epochs import from_step
 from apps.data.splits import shuffled
 from apps.data.subwords import learn_subwords
 from apps.data.text import read_rows, read_set_rows
 from apps.translation import dates
 from tflite.runtime.randomness import Stream
 from tflite.runtime.text import BOUNDARY, BOUNDARY_NAME, PADDING_NAME, UNKNOWN_NAME, Tokenizer, pretokens
+from tflite.runtime.translator import normalised
 from zoo.errors import InputError
 
 LEAST = 100
@@ -31,22 +33,20 @@ POOL = 1000  # batches whose pairs are sorted by length together
 class Pairs:
     """source, target: a Tokenizer a side. parts: [(source, target)] by split; 'test' has each source once.
 
-    known: {source: its translations} of what is tested. left_out: pairs that were too long to train on.
+    known: {source: its translations} of what is tested. tokens: 'train' and 'val', encoded. left_out: pairs that were too long for that.
     """
 
     source: Tokenizer
     target: Tokenizer
     parts: dict
     known: dict
+    tokens: dict
     left_out: int
     name: str
 
     def encoded(self, pairs):
-        """[(source tokens with a boundary after them, target tokens between boundaries)]"""
-        return [
-            (np.array([*self.source.encode(a), BOUNDARY]), np.array([BOUNDARY, *self.target.encode(b), BOUNDARY]))
-            for a, b in pairs
-        ]
+        """[encoded_pair] of pairs."""
+        return [encoded_pair(self.source, self.target, *pair) for pair in pairs]
 
     @property
     def tested(self):
@@ -66,14 +66,16 @@ class Pairs:
         )
         return (
             f"{self.name}: {len(self.parts['train']):,} pairs to train, {len(self.parts['val']):,} to validate, {held}; no tested source "
-            f"is trained on; {self.left_out:,} left out as too long; {len(self.source.vocabulary):,} and {len(self.target.vocabulary):,} "
-            f"{self.source.kind}; {100 * padding:.1f}% of a batch's tokens are padding."
+            f"is trained on; {self.left_out:,} left out as too long; {len(self.source.vocabulary):,} {self.source.kind} and "
+            f"{len(self.target.vocabulary):,} {self.target.kind}; {100 * padding:.1f}% of a batch's tokens are padding."
         )
 
 
-def normalised(text):
-    """Composed characters, single spaces."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+def encoded_pair(source_tokenizer, target_tokenizer, source, target):
+    """(source tokens with a boundary after them, target tokens between boundaries)"""
+    return np.array([*source_tokenizer.encode(source), BOUNDARY]), np.array(
+        [BOUNDARY, *target_tokenizer.encode(target), BOUNDARY]
+    )
 
 
 def read_pairs(config):
@@ -88,6 +90,11 @@ def read_pairs(config):
         sides = ("de", "en")
         parts = {split: _aligned(file, sides) for split, file in MULTI30K.items()}
         name = "Multi30k, German to English (no licence stated: for measuring only)"
+    elif config.dataset == "pronounce":
+        parts, name = (
+            _split(_pronounced(), config, tenth=True),
+            "CMUdict, English words to phonemes without stress (BSD-style licence)",
+        )
     else:
         archive, member, name = TATOEBA[config.dataset]
         parts = _split(_two(read_set_rows(archive, member), member), config)
@@ -113,6 +120,16 @@ def _two(rows, where):
     return pairs
 
 
+def _pronounced():
+    """[(word, its phonemes)] of CMUdict, without stress; words of letters and apostrophes alone."""
+    pairs = []
+    for _, line in read_set_rows("cmudict", "cmudict/cmudict"):
+        word, _, *phonemes = line.split()
+        if re.fullmatch("[A-Z']*[A-Z][A-Z']*", word):
+            pairs.append((word.lower(), " ".join(phoneme.rstrip("012") for phoneme in phonemes)))
+    return pairs
+
+
 def _dates(seed):
     chosen, parts, first = dates.days(seed), {}, 0
     for place, (split, count) in enumerate(DATES.items()):
@@ -122,13 +139,15 @@ def _dates(seed):
     return parts
 
 
-def _split(pairs, config):
-    """{split: pairs}; a tenth of the sources at most is validated, and tested, with."""
+def _split(pairs, config, tenth=False):
+    """{split: pairs}; a tenth of the sources at most is validated, and tested, with. tenth: a whole one is tested with."""
     pairs = list(dict.fromkeys(pairs))
     sources = sorted({source for source, _ in pairs}, key=lambda source: shuffled(config.seed, source))
     if len(sources) < LEAST:
         raise InputError(f"there are {len(sources)} distinct sources; expected at least {LEAST}, better many thousands.")
     counts = {split: min(most, len(sources) // 10) for split, most in HELD_OUT.items()}
+    if tenth:
+        counts["test"] = len(sources) // 10
     where = dict.fromkeys(sources, "train")
     where.update(dict.fromkeys(sources[: counts["test"]], "test"))
     where.update(dict.fromkeys(sources[counts["test"] : counts["test"] + counts["val"]], "val"))
@@ -151,34 +170,33 @@ def _tokenised(parts, name, config):
             parts[split] = list({source: (source, target) for source, target in reversed(found)}.values())[::-1]
         else:  # the customary split of a set, or the other way around, may have a source on both sides
             parts[split] = [pair for pair in found if pair[0] not in known]
-    tokenizers = [_vocabulary([pair[side] for pair in parts["train"]], config) for side in (0, 1)]
-    pairs = Pairs(*tokenizers, parts, known, 0, name)
-    kept = {split: pairs.parts[split] for split in parts}
+    tokenizers = [
+        _vocabulary([pair[side] for pair in parts["train"]], *config.cutting[side], config.vocabulary_size) for side in (0, 1)
+    ]
+    tokens, whole = {}, sum(map(len, parts.values()))
     for split in ("train", "val"):
+        encoded = [(pair, encoded_pair(*tokenizers, *pair)) for pair in parts[split]]
         # their ends counted; a target also has its beginning
-        fits = [max(len(a), len(b) - 1) <= config.max_tokens for a, b in pairs.encoded(parts[split])]
-        kept[split] = [pair for pair, short in zip(parts[split], fits) if short]
-    left_out = sum(len(parts[split]) - len(kept[split]) for split in kept)
-    if len(kept["train"]) < config.batch_size or not kept["val"]:
+        fits = [(pair, (a, b)) for pair, (a, b) in encoded if max(len(a), len(b) - 1) <= config.max_tokens]
+        parts[split], tokens[split] = ([row[place] for row in fits] for place in (0, 1))
+    if len(parts["train"]) < config.batch_size or not parts["val"]:
         raise InputError(
-            f"{len(kept['train'])} pairs to train and {len(kept['val'])} to validate have at most {config.max_tokens} tokens; expected at least "
+            f"{len(parts['train'])} pairs to train and {len(parts['val'])} to validate have at most {config.max_tokens} tokens; expected at least "
             f"a batch, {config.batch_size}. Give more pairs, a higher --max-tokens or a smaller --batch-size."
         )
-    return dataclasses.replace(pairs, parts=kept, left_out=left_out)
+    return Pairs(*tokenizers, parts, known, tokens, whole - sum(map(len, parts.values())), name)
 
 
-def _vocabulary(texts, config):
+def _vocabulary(texts, kind, lower, size):
     """A tokenizer of the training texts of one side."""
-    counts = Counter(part for text in texts for part in pretokens(text, config.kind, config.lower))
-    if config.kind == "characters":
+    counts = Counter(part for text in texts for part in pretokens(text, kind, lower))
+    if kind == "characters":
         tokens = sorted(counts)
-    elif config.kind == "words":
-        tokens = sorted((word for word in counts if counts[word] > 1), key=lambda word: (-counts[word], word))[
-            : config.vocabulary_size
-        ]
+    elif kind == "words":
+        tokens = sorted((word for word in counts if counts[word] > 1), key=lambda word: (-counts[word], word))[:size]
     else:
-        tokens = learn_subwords(counts, config.vocabulary_size)
-    return Tokenizer((PADDING_NAME, BOUNDARY_NAME, UNKNOWN_NAME, *tokens), config.kind, config.lower)
+        tokens = learn_subwords(counts, size)
+    return Tokenizer((PADDING_NAME, BOUNDARY_NAME, UNKNOWN_NAME, *tokens), kind, lower)
 
 
 def padded(rows):
@@ -197,30 +215,28 @@ def batch(pairs):
 
 def batches(pairs, config, first_step):
     """Batches from a step on, for ever: pairs of like lengths together, every epoch in its own order."""
-    size = config.batch_size
-    per_epoch = len(pairs) // size
-    lengths = np.array([(len(b), len(a)) for a, b in pairs])
-    step, epoch, order = first_step, None, None
-    while True:
-        if step // per_epoch != epoch:
-            epoch = step // per_epoch
-            random = Stream(config.seed + 1, epoch)
-            # what no whole batch has room for is another part of the pairs each time
-            mixed = np.argsort(random.array(len(pairs)), kind="stable")[: per_epoch * size]
-            pools = [mixed[start : start + POOL * size] for start in range(0, len(mixed), POOL * size)]
-            ordered = np.concatenate([pool[np.lexsort(lengths[pool].T[::-1])] for pool in pools])
-            cut = ordered.reshape(per_epoch, size)
-            order = cut[np.argsort(random.array(per_epoch), kind="stable")]
-        yield batch([pairs[i] for i in order[step % per_epoch]])
-        step += 1
+    lengths = _lengths(pairs)
+    for chosen in from_step(first_step, len(pairs) // config.batch_size, lambda epoch: _epoch(lengths, config, epoch)):
+        yield batch([pairs[i] for i in chosen])
 
 
 def padding_share(pairs, config):
     """The share of an epoch's tokens that is padding."""
-    found = total = 0
-    stream = batches(pairs, config, 0)
-    for _ in range(len(pairs) // config.batch_size):
-        inputs, targets = next(stream)
-        for tokens in (inputs["source"], targets["logits"]):
-            found, total = found + int((tokens == 0).sum()), total + tokens.size
-    return found / total
+    lengths = _lengths(pairs)[_epoch(_lengths(pairs), config, 0)] - [0, 1]  # what is read, what is to be written
+    return 1 - lengths.sum() / (config.batch_size * lengths.max(axis=1).sum())
+
+
+def _lengths(pairs):
+    """(pairs, 2): tokens of source and target."""
+    return np.array([(len(a), len(b)) for a, b in pairs])
+
+
+def _epoch(lengths, config, epoch):
+    """The pairs of each batch of an epoch, (batches, batch size)."""
+    size, random = config.batch_size, Stream(config.seed + 1, epoch)
+    count = len(lengths) // size
+    # what no whole batch has room for is another part of the pairs each time
+    mixed = np.argsort(random.array(len(lengths)), kind="stable")[: count * size]
+    pools = [mixed[start : start + POOL * size] for start in range(0, len(mixed), POOL * size)]
+    ordered = np.concatenate([pool[np.lexsort(lengths[pool].T)] for pool in pools])
+    return ordered.reshape(count, size)[np.argsort(random.array(count), kind="stable")]

@@ -3,7 +3,8 @@
 import numpy as np
 
 from apps.report import GREY, figure, svg
-from tflite.runtime.text import BOUNDARY, SPACE
+from apps.translation.pairs import encoded_pair
+from tflite.runtime.text import SPACE
 
 
 def alignment(network, source_tokenizer, target_tokenizer, source, target):
@@ -11,8 +12,7 @@ def alignment(network, source_tokenizer, target_tokenizer, source, target):
 
     Only models with attention have it.
     """
-    read = np.array([*source_tokenizer.encode(source), BOUNDARY])
-    written = np.array([BOUNDARY, *target_tokenizer.encode(target), BOUNDARY])
+    read, written = encoded_pair(source_tokenizer, target_tokenizer, source, target)
     memory = network.get_layer("encoder")(read[None], training=False)
     weights = network.get_layer("decoder").decode(written[None, :-1], memory)[1]
     if weights is None:

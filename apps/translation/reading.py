@@ -1,7 +1,6 @@
 """The verbs that translate with a trained model: translate, errors."""
 
 import sys
-import unicodedata
 
 import keras
 import numpy as np
@@ -13,15 +12,15 @@ from apps.report import Section, write_report
 from apps.run_folder import read_config
 from apps.train import open_run
 from apps.translation.config import TASK
-from apps.translation.pairs import normalised, padded
+from apps.translation.pairs import padded
 from apps.translation.pictures import alignment, alignment_figure
-from apps.translation.translator import TOGETHER
-from tflite.runtime.text import SPACE, UNKNOWN, Tokenizer
+from apps.translation.translator import TOGETHER, device_searches, saved_searches
+from tflite.runtime.text import UNKNOWN, Tokenizer
+from tflite.runtime.translator import checked
 from zoo import presets
 from zoo.errors import InputError
 from zoo.models import seq2seq  # noqa: F401  a saved model has its layers
 
-LONGEST = 10_000  # characters of a line
 PICTURED = 20  # pictures at most
 
 
@@ -39,14 +38,15 @@ def translate(options):
         raise InputError(f"{options.run} holds an encoder_decoder, which has no attention to show; leave --attention out.")
     if (options.run / "preset.json").is_file():
         presets.read(options.run)  # its checksums
-    saved = tf.saved_model.load(str(options.run / "saved_model")).signatures
+    search = saved_searches(options.run) if (options.run / "saved_model").is_dir() else device_searches(options.run)
     source, target = (
-        Tokenizer(read_json(options.run / "assets" / f"{side}.json"), config.kind, config.lower) for side in ("source", "target")
+        Tokenizer(read_json(options.run / "assets" / f"{side}.json"), *cutting)
+        for side, cutting in zip(("source", "target"), config.cutting)
     )
     bad, waiting, translations = 0, [], []
 
     def write():
-        found = iter(_searched(saved, [text for text in waiting if text is not None], None if options.greedy else alpha))
+        found = iter(search([text for text in waiting if text is not None], None if options.greedy else alpha))
         for text in waiting:
             if text is None:
                 print()
@@ -75,20 +75,6 @@ def translate(options):
         )
 
 
-def _searched(saved, texts, alpha):
-    """[(score, translation), the best first] of each text. saved: the signatures; alpha: of beam search, None: greedy."""
-    if not texts:
-        return []
-    if alpha is None:
-        found = saved["greedy"](text=tf.constant(texts))
-        pairs = found["log_probability"][:, None], found["text"][:, None]
-    else:
-        found = saved["serving_default"](text=tf.constant(texts), length_penalty=tf.constant(float(alpha)))
-        pairs = found["score"], found["text"]
-    scores, written = (array.numpy().tolist() for array in pairs)
-    return [[(score, text.decode()) for score, text in zip(*row)] for row in zip(scores, written)]
-
-
 def _lines(path):
     """The lines of a file or of standard input, as bytes."""
     if path is None:
@@ -98,28 +84,6 @@ def _lines(path):
         raise InputError(f"{path} is no file; expected a text file with a line for each text.")
     with open(path, "rb") as file:
         yield from file
-
-
-def checked(line, tokenizer, most):
-    """(the text to translate, None) or (None, why it cannot be)."""
-    try:
-        text = line.rstrip(b"\r\n").decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return None, f"not UTF-8 (byte {error.start})"
-    if len(text) > LONGEST:
-        return None, f"{len(text):,} characters; expected at most {LONGEST:,}"
-    text = normalised(text)
-    if not text:
-        return None, "empty"
-    control = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs")), None)
-    if control:
-        return None, f"holds the control character {control!r}"
-    tokens = tokenizer.encode(text)
-    if len(tokens) + 1 > most:
-        return None, f"{len(tokens)} {tokenizer.kind}; expected at most {most - 1}: cut it into sentences"
-    if not any(token != tokenizer.unknown and tokenizer.vocabulary[token].strip(f" {SPACE}") for token in tokens):
-        return None, f"has no {tokenizer.kind} that the model knows"
-    return text, None
 
 
 def _write_pictures(options, source, target, translations):
@@ -142,11 +106,11 @@ def errors(options):
     config, data, network = open_run(TASK, options.run)
     pairs = data.content
     tested = pairs.parts["test"][: options.most]
-    saved = tf.saved_model.load(str(options.run / "saved_model")).signatures
+    search = saved_searches(options.run)
     rows, blamed = [], {"search": 0, "model": 0}
     for start in range(0, len(tested), TOGETHER):
         part = tested[start : start + TOGETHER]
-        found = _searched(saved, [source for source, _ in part], config.length_penalty)
+        found = search([source for source, _ in part], config.length_penalty)
         references = reference_scores(network, pairs.encoded(part), config.length_penalty)
         for (source, reference), best, wanted in zip(part, found, references):
             score, written = best[0]

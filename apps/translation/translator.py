@@ -2,8 +2,11 @@
 
 import tensorflow as tf
 
-from apps.data.graph_text import GraphTokenizer
+from apps.data.graph_text import GraphNormaliser, GraphTokenizer
+from tflite.runtime.quiet import quiet_stderr
 from tflite.runtime.text import BOUNDARY, PADDING, UNKNOWN
+from tflite.runtime.translator import Translator as OnDevice
+from tflite.runtime.translator import checked
 from zoo.decoding.beam import Constraints, beam_search, greedy_search
 
 TOGETHER = 64  # texts that are translated at once
@@ -20,6 +23,7 @@ class Translator(tf.Module):
         self._part = model.get_layer  # a function: as layers they would be saved a second time
         self.model_variables = [variable.value for variable in model.variables]
         self.source, self.target = GraphTokenizer(source), GraphTokenizer(target)
+        self._normalised = GraphNormaliser(source.vocabulary)
         self._limit, self._width = limit, width
         self._constraints = Constraints(limit, banned=(UNKNOWN,))
 
@@ -46,7 +50,7 @@ class Translator(tf.Module):
 
     def tokens(self, text):
         """(n, time) int32 of sources, a boundary after each."""
-        rows = tf.map_fn(self.source.encode, text, fn_output_signature=tf.RaggedTensorSpec([None], tf.int32, 0))
+        rows = tf.map_fn(self.source.encode, self._normalised(text), fn_output_signature=tf.RaggedTensorSpec([None], tf.int32, 0))
         ends = tf.fill([tf.size(text), 1], BOUNDARY)
         return tf.concat([rows, tf.RaggedTensor.from_tensor(ends)], axis=1).to_tensor(PADDING)
 
@@ -62,10 +66,38 @@ def signatures(translator):
     return {"serving_default": translator.beam, "greedy": translator.greedy}
 
 
-def translated(search, sources, length_penalty=None):
-    """[the best text] of sources. search: a Translator's, live or the signature of a SavedModel; length_penalty: of its beam, None: greedy."""
-    found, further = [], {} if length_penalty is None else {"length_penalty": tf.constant(float(length_penalty))}
-    for start in range(0, len(sources), TOGETHER):
-        texts = search(text=tf.constant(sources[start : start + TOGETHER]), **further)["text"]
-        found += [text.decode() for text in (texts if length_penalty is None else texts[:, 0]).numpy()]
-    return found
+def searched(search, texts, alpha):
+    """[[(score, translation), the best first]] of texts. search: a Translator's, or a SavedModel's signature; alpha: a beam's, None: greedy."""
+    rows, further = [], {} if alpha is None else {"length_penalty": tf.constant(float(alpha))}
+    for start in range(0, len(texts), TOGETHER):
+        found = search(text=tf.constant(texts[start : start + TOGETHER]), **further)
+        scores, written = found["log_probability" if alpha is None else "score"].numpy(), found["text"].numpy()
+        if alpha is None:
+            scores, written = scores[:, None], written[:, None]
+        rows += [[(float(score), text.decode()) for score, text in zip(*row)] for row in zip(scores, written)]
+    return rows
+
+
+def saved_searches(folder):
+    """search(texts, alpha) -> [[(score, translation)]] by a run's SavedModel; alpha None: greedy."""
+    saved = tf.saved_model.load(str(folder / "saved_model")).signatures
+    return lambda texts, alpha: searched(saved["greedy" if alpha is None else "serving_default"], texts, alpha)
+
+
+def device_searches(folder, precision="float"):
+    """The same by a run's device files, one text at a time."""
+    with quiet_stderr():  # the interpreter notes which delegate it takes
+        translator = OnDevice(folder / "device", precision)
+
+    def search(texts, alpha):
+        if alpha is None:
+            return [[translator.greedy(text)[::-1]] for text in texts]
+        width = translator.manifest["width"]
+        return [[one[::-1] for one in translator.translate(text, width, width, alpha)] for text in texts]
+
+    return search
+
+
+def fits(text, tokenizer, most):
+    """Whether a text can be translated; see tflite.runtime.translator.checked."""
+    return checked(text, tokenizer, most)[1] is None

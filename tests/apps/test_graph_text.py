@@ -1,12 +1,15 @@
 """Text is cut and joined inside a graph as tflite.runtime.text does it."""
 
+import unicodedata
+
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.data.graph_text import GraphTokenizer
+from apps.data.graph_text import GraphNormaliser, GraphTokenizer
 from tflite.runtime.text import BOUNDARY, KINDS, Tokenizer
+from tflite.runtime.translator import normalised
 
 VOCABULARY = ["<padding>", "\n", "<unknown>", "\u2581a", "ab", "bb", *"ab'\u2019,_1\u0301\u00e9\u00df\u2060\u00a0\u2581"]
 TOKENIZERS = {kind: Tokenizer(VOCABULARY, kind) for kind in KINDS}
@@ -28,3 +31,13 @@ def test_a_text_has_the_same_tokens(kind, text):
 def test_tokens_are_the_same_text_up_to_their_end(kind, tokens, after):
     found = GRAPHS[kind].decode(tf.constant([tokens + [BOUNDARY] * after]), ends=True).numpy()[0].decode()
     assert found == TOKENIZERS[kind].decode(tokens)
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(st.sampled_from("ae\u00e9\u1ebf\u00fc\u00c5 \n\t\u00a0\x1c"), max_size=12))
+def test_a_text_is_composed_and_spaced_as_outside(text):
+    """\u1ebf has two marks; what is made of its first one alone is in no token."""
+    found = GraphNormaliser(["<padding>", "a\u00e9", "\u1ebf", "\u00fc", "\u00c5"])(
+        tf.constant([unicodedata.normalize("NFD", text), text])
+    )
+    assert [one.decode() for one in found.numpy()] == [normalised(text)] * 2

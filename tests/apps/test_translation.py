@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from apps.train import open_run, train
 from apps.translation import dates, functions, pairs, reading
 from apps.translation.config import TASK, Config
 from apps.translation.pictures import alignment, alignment_figure
-from apps.translation.translator import Translator, translated
+from apps.translation.translator import Translator, saved_searches, searched
 from tflite.runtime.text import Tokenizer
 from zoo.errors import InputError
 
@@ -79,6 +80,29 @@ def test_no_source_is_both_trained_and_tested_on(tmp_path):
     assert not {a for a, _ in back.parts["train"]} & {a for a, _ in back.parts["test"]}
 
 
+def test_words_are_cut_into_letters_and_phonemes_and_every_pronunciation_is_known(monkeypatch):
+    letters = "abcdefghijklmnopqrst"
+    lines = [f"{(a + b).upper()} 1 {a.upper()}H0 {b.upper()}" for a in letters for b in letters]
+    lines += ["AB 2 EY1 B", "3D 1 TH R IY1 D IY1", "A.B. 1 EY1 B IY1", "' 1 Q"]
+    monkeypatch.setattr(pairs, "read_set_rows", lambda name, member: list(enumerate(lines, 1)))
+    found = pairs.read_pairs(Config(dataset="pronounce", batch_size=8))
+    assert (found.source.kind, found.target.kind) == ("characters", "words")
+    assert found.source.encode("Ab") == found.source.encode("ab") and len(found.parts["test"]) == 40
+    every = {pair for part in found.parts.values() for pair in part}
+    assert ("ab", "AH B") in every and not {"3d", "a.b.", "'"} & {source for source, _ in every}
+    assert {word for source, _ in found.parts["test"] for word in found.known[source]} <= {"EY B", *(text for _, text in every)}
+    back = pairs.read_pairs(Config(dataset="pronounce", batch_size=8, reverse=True))
+    assert (back.source.kind, back.target.kind) == ("words", "characters") and back.source.encode("EY B")
+
+
+def test_errors_are_counted_against_the_nearest_reference():
+    known = {"a": ["x y z", "x y"], "b": ["x"], "c": ["x y z z"]}
+    content = SimpleNamespace(known=known, target=Tokenizer(("<padding>", "<boundary>", "<unknown>", *"xyz"), "words"))
+    found = functions._token_errors(content, ["a", "b", "c"], ["x y", "y x", "x z z"])
+    assert found["score"] == pytest.approx((0 + 1 + 1) / (2 + 1 + 4))
+    assert found["interval"][0] <= found["score"] <= found["interval"][1]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -139,7 +163,7 @@ def test_a_bad_line_is_named_by_its_place_and_only_line_ends_cut(tmp_path):
 def test_it_learns_and_is_measured(numbers):
     folder, _ = numbers
     metrics = json.loads((folder / "metrics.json").read_text())
-    for name in ("test, greedy", "test, beam 5", "test, beam 5, alpha 1"):
+    for name in ("test, greedy", "test, beam 5, alpha 0", "test, beam 5, alpha 1"):
         row = metrics["table"][name]
         assert row["exact"] > 0.9 and row["interval"][0] < row["exact"] <= row["interval"][1]
         assert row["bleu"]["score"] > 80 and "version:" in row["bleu"]["signature"]
@@ -168,7 +192,36 @@ def test_the_saved_model_says_the_same_in_a_process_without_this_project(numbers
     )
     assert done.returncode == 0, done.stderr[-2000:]
     beam, greedy = json.loads(done.stdout)
-    assert beam == translated(live.beam, sources, 1.0) and greedy == translated(live.greedy, sources)
+    for found, search, alpha in ((beam, live.beam, 1.0), (greedy, live.greedy, None)):
+        assert found == [best[0][1] for best in searched(search, sources, alpha)]
+
+
+def test_the_device_folder_says_the_same_with_numpy_alone(numbers, tmp_path):
+    folder, config = numbers
+    sources = [source for source, _ in number_pairs()][:200]
+    search = saved_searches(folder)
+    code = (
+        "import sys, json; sys.path.insert(0, sys.argv[2]); from tflite.runtime import Translator\n"
+        "found = Translator(sys.argv[1]); texts = json.load(sys.stdin)\n"
+        "print(json.dumps([[found.translate(t, 5), found.greedy(t)] for t in texts]))\n"
+        "assert not {'zoo', 'apps', 'tensorflow', 'keras', 'scipy'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder / "device", Path(__file__).parents[2]],
+        input=json.dumps(sources),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    for (beam, greedy), best, likeliest in zip(found, search(sources, config.length_penalty), search(sources, None)):
+        assert beam[0][0] == best[0][1] and greedy[0] == likeliest[0][1]
+        np.testing.assert_allclose([score for _, score in beam], [score for score, _ in best], atol=2e-3)
+        assert abs(greedy[1] - likeliest[0][0]) < 1e-3
+    table = json.loads((folder / "metrics.json").read_text())["table"]
+    floats, int8 = (row["bleu"]["score"] for precision in ("float", "int8") for name, row in table.items() if precision in name)
+    assert abs(floats - int8) <= 0.01 * floats
 
 
 def test_lines_are_translated_and_bad_ones_are_named(numbers, tmp_path, capsys):
@@ -269,7 +322,7 @@ def test_a_preset_translates_and_shows_its_attention_and_has_no_test_pairs(numbe
     assert capsys.readouterr().out == "four zero seven\n" and "<svg" in picture.read_text()
     assert main(["translation", "errors", "--run", str(preset), "--output", str(tmp_path / "errors.html")]) == 2
     assert "is a preset; expected a run folder" in capsys.readouterr().err
-    (preset / "saved_model" / "saved_model.pb").write_bytes(b"changed")
+    (preset / "device" / "model.tflite").write_bytes(b"changed")
     assert main(["translation", "translate", "--run", str(preset)]) == 2
     assert "has the checksum" in capsys.readouterr().err
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zoo
+from tests.zoo.translators import TRANSLATORS
 from zoo.decoding.beam import Constraints, beam_search, greedy_search
 from zoo.errors import InputError
 
@@ -150,17 +151,9 @@ def test_a_search_ends_once_no_open_text_can_win():
     assert 1 < steps.numpy() < 10
 
 
-DECODERS = {
-    entry.name + str(place): (entry.name, arguments)
-    for entry in zoo.list_models()
-    if entry.task == "translation"
-    for place, arguments in enumerate((entry.example, *entry.variants))
-}
-
-
-@pytest.mark.parametrize("name", list(DECODERS))
+@pytest.mark.parametrize("name", list(TRANSLATORS))
 def test_every_decoder_is_searched_in_a_graph_and_scored_alike_by_teacher_forcing(name):
-    builder, arguments = DECODERS[name]
+    builder, arguments = TRANSLATORS[name]
     model = zoo.build(builder, **arguments)
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     source = np.array([[3, 4, 5, 6, 7], [8, 9, 0, 0, 0], [5, 0, 0, 0, 0]], "int32")
@@ -225,7 +218,7 @@ def test_models_in_mixed_precision_are_searched(name):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = zoo.build(name, **DECODERS[f"{name}0"][1])
+        model = zoo.build(name, **TRANSLATORS[f"{name}0"][1])
         encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
         source = np.array([[3, 4, 5], [6, 7, 0]], "int32")
         for search in (greedy_search, lambda *given: beam_search(*given[:3], constraints=given[3])):

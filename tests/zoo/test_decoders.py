@@ -7,27 +7,21 @@ from keras import ops
 
 import zoo
 from tests.oracles import attention as oracles
+from tests.zoo.translators import TRANSLATORS
 from zoo.errors import InputError
 from zoo.layers.decoders import RecurrentDecoder
 from zoo.losses.sequence import TokenCrossentropy
 
-CASES = {
-    entry.name + str(place): (entry.name, arguments)
-    for entry in zoo.list_models()
-    if entry.task == "translation"
-    for place, arguments in enumerate((entry.example, *entry.variants))
-}
-
 
 def example(name, **changes):
-    builder, arguments = CASES[name]
+    builder, arguments = TRANSLATORS[name]
     random = np.random.default_rng(0)
     source, target = random.integers(1, 11, (3, 7)), random.integers(1, 12, (3, 9))
     source[1, 4:] = 0
     return zoo.build(builder, **{**arguments, **changes}), source.astype("int32"), target.astype("int32")
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", list(TRANSLATORS))
 def test_stepping_gives_the_logits_and_weights_of_teacher_forcing(name):
     model, source, target = example(name)
     decoder, memory = model.get_layer("decoder"), model.get_layer("encoder")(source)
@@ -42,7 +36,20 @@ def test_stepping_gives_the_logits_and_weights_of_teacher_forcing(name):
             assert (total < 1 + 1e-5).all() and not np.asarray(state["weights"])[1, 4:].any()
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", ["attention_encoder_decoder2", "convolutional_encoder_decoder0", "transformer0", "transformer1"])
+def test_a_state_with_room_for_all_tokens_keeps_its_shapes(name):
+    model, source, target = example(name)
+    decoder, memory = model.get_layer("decoder"), model.get_layer("encoder")(source)
+    whole, _ = decoder.decode(target, memory)
+    state = decoder.initial_state(memory, room=target.shape[1])
+    shapes = {name: tensor.shape for name, tensor in state.items() if name != "memory"}
+    for t in range(target.shape[1]):
+        logits, state = decoder.step(target[:, t], state)
+        np.testing.assert_allclose(logits, whole[:, t], atol=1e-5)
+        assert {name: tensor.shape for name, tensor in state.items() if name != "memory"} == shapes
+
+
+@pytest.mark.parametrize("name", list(TRANSLATORS))
 def test_a_source_that_is_all_padding_gives_finite_logits(name):
     model, source, target = example(name)
     assert np.isfinite(model({"source": 0 * source, "target": target})["logits"]).all()
@@ -63,7 +70,7 @@ def test_a_step_with_attention_is_the_notes_equations():
         np.testing.assert_allclose(logits[row], made @ decoder.to_logits.kernel + np.asarray(decoder.to_logits.bias), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", list(TRANSLATORS))
 def test_scheduled_sampling_replaces_tokens_in_training_only(name):
     model, source, target = example(name, scheduled_sampling=0.9)
     plain, *_ = example(name)

@@ -5,5 +5,6 @@ from .errors import InputError
 from .firing import Firing, WordRule
 from .front_end import FrontEnd
 from .sampling import Generator
+from .translator import Translator
 
-__all__ = ["Detection", "Detector", "Firing", "FrontEnd", "Generator", "InputError", "WordRule"]
+__all__ = ["Detection", "Detector", "Firing", "FrontEnd", "Generator", "InputError", "Translator", "WordRule"]

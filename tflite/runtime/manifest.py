@@ -12,12 +12,13 @@ SCHEMA = Path(__file__).with_name("manifest.schema.json")
 NEEDED = {
     "detector": ("sample_rate", "front_end", "frames_per_step", "scores_per_step", "words"),
     "generator": ("vocabulary", "max_length"),
+    "translator": ("vocabulary", "max_length", "source", "width", "length_penalty", "encoder"),
 }
 _TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
 def read_manifest(folder, kind):
-    """The manifest of a device folder of that kind ('detector', 'generator'), checked against the schema."""
+    """The manifest of a device folder of that kind (one of NEEDED), checked against the schema."""
     path = Path(folder) / "manifest.json"
     if not Path(folder).is_dir():
         raise InputError(f"{folder} is no folder; expected a device folder, as `python -m apps TASK export` writes it.")
@@ -50,7 +51,7 @@ def read_manifest(folder, kind):
 
 
 def read_model(folder, manifest, precision):
-    """The bytes of the model file of that precision, refused unless its checksum matches."""
+    """The bytes of the model file of that precision, refused unless its checksum matches. manifest: or its `encoder`."""
     if precision not in manifest["files"]:
         raise InputError(f"`precision` is {precision!r}; this folder has {', '.join(sorted(manifest['files']))}.")
     entry = manifest["files"][precision]
@@ -116,6 +117,11 @@ def _object_violation(value, schema, definitions, where):
 
 def _contradiction(manifest):
     """What the schema cannot say: numbers that do not fit together."""
+    if manifest["kind"] == "translator":
+        return _loose_end(manifest)
+    unset = [state["input"] for state in manifest["states"] if "initial" not in state]
+    if unset:
+        return f"the state {unset[0]} lacks 'initial'"
     if manifest["kind"] != "detector":
         return None
     front_end = manifest["front_end"]
@@ -140,4 +146,20 @@ def _contradiction(manifest):
             return f"the tensor {name} has the shape {tensors.get(name, {}).get('shape')}, expected {shape} from frames, bands and words"
     if manifest["frames_per_step"] % manifest["scores_per_step"]:
         return f"{manifest['frames_per_step']} frames a step do not divide into {manifest['scores_per_step']} scores"
+    return None
+
+
+def _loose_end(manifest):
+    """What a translator's step needs and its encoder does not give, in words, or None."""
+    given = {name: tensor["shape"] for name, tensor in manifest["encoder"]["outputs"].items()}
+    needed = {name: tensor["shape"] for name, tensor in manifest["inputs"].items() if name != "tokens"}
+    needed.update({state["input"]: state["shape"] for state in manifest["states"]})
+    wrong = sorted(name for name in given.keys() | needed.keys() if given.get(name) != needed.get(name))
+    if wrong:
+        return f"the encoder gives {wrong[0]} of shape {given.get(wrong[0])}, the step takes {needed.get(wrong[0])}"
+    wanted = {"source": [1, manifest["source"]["max_length"]]}
+    if {name: tensor["shape"] for name, tensor in manifest["encoder"]["inputs"].items()} != wanted:
+        return f"the encoder's inputs are not `source` of shape {wanted['source']}"
+    if manifest["outputs"].get("logits", {}).get("shape") != [1, len(manifest["vocabulary"])]:
+        return f"the step has no `logits` of shape {[1, len(manifest['vocabulary'])]}, one for each token"
     return None

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from .beam import beam_search, log_softmax
 from .errors import InputError
 from .interpreter import StepModel
 from .manifest import read_manifest, read_model
@@ -111,12 +112,6 @@ def _typical(probabilities, share):
     kept = np.zeros(len(order), bool)
     kept[order] = np.cumsum(ordered) - ordered < share
     return kept
-
-
-def log_softmax(logits):
-    """Natural logarithms of the probabilities: float64."""
-    logits = np.asarray(logits, np.float64)
-    return logits - logits.max() - np.log(np.sum(np.exp(logits - logits.max())))
 
 
 class _Constraints:
@@ -278,8 +273,7 @@ class Generator:
     def beam(self, prefix="", width=5, max_length=None, length_penalty=1.0, until=""):
         """The best continuations of a prefix by beam search, the best first: [(text after the prefix, log probability)].
 
-        width: how many are kept at each step. They are ordered by log probability / length ** length_penalty (Wu et al. 2016,
-        arXiv:1609.08144, in its simpler form). until: characters before which a continuation is complete once it has begun, such as
+        width: how many are kept at each step. They are ordered by log probability / length ** length_penalty. until: characters before which a continuation is complete once it has begun, such as
         ' ' and a line's end; its probability is then that one of them comes.
         """
         if width < 1:
@@ -290,33 +284,22 @@ class Generator:
         outputs, state = self._step(BOUNDARY, self._model.initial_state())
         for token in forced:
             outputs, state = self._step(token, state)
-        beams, done = [((), 0.0, outputs, state)], []
-
-        def rank(found):
-            return found[1] / max(1, found[2]) ** length_penalty
-
-        for _ in range(max_length - len(forced)):
-            reached = []
-            for tokens, score, outputs, state in beams:
-                logs = log_softmax(outputs)
-                logs[[*self.tokenizer.unwritten]] = -np.inf
-                ending = self._ending(tokens, until)
-                if ending.any():
-                    done.append((tokens, score + np.logaddexp.reduce(logs[ending]), len(tokens) + 1))
-                    logs[ending] = -np.inf
-                likeliest = np.argsort(-logs, kind="stable")[:width]
-                reached += [((*tokens, int(t)), score + logs[t], state) for t in likeliest if np.isfinite(logs[t])]
-            best = sorted(reached, key=lambda found: -found[1])[:width]
-            done = sorted(done, key=rank, reverse=True)[:width]
-            # without normalisation a longer text is never likelier: nothing can still come in
-            if not best or not length_penalty and len(done) == width and done[-1][1] >= best[0][1]:
-                beams = []
-                break
-            beams = [(tokens, score, *self._step(tokens[-1], state)) for tokens, score, state in best]
+        texts = beam_search(
+            self._step,
+            outputs,
+            state,
+            limit=max_length - len(forced),
+            width=width,
+            length_penalty=length_penalty,
+            unwritten=self.tokenizer.unwritten,
+            ending=lambda tokens: self._ending(tokens, until),
+            cut=True,
+        )
         found = {}
-        for tokens, score, _ in sorted([*done, *((beam[0], beam[1], len(beam[0])) for beam in beams)], key=rank, reverse=True):
-            found.setdefault(self._continuation(forced, tokens), float(score))  # subwords may spell one text in two ways
-        return list(found.items())[:width]
+        for tokens, log_probability, _ in texts:
+            # subwords may spell one text in two ways
+            found.setdefault(self._continuation(forced, tokens), log_probability)
+        return list(found.items())
 
     def _ending(self, tokens, until):
         """Whether each token would complete a continuation: (vocabulary,) bool."""

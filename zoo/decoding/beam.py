@@ -9,9 +9,9 @@ import dataclasses
 
 import tensorflow as tf
 
+from zoo.decoding.sampling import BOUNDARY, PADDING
 from zoo.errors import InputError, check_sizes
 
-PADDING, BOUNDARY = 0, 1
 NEVER = -1e30  # the log probability of what may not come: finite, so that sums of it are
 
 
@@ -56,8 +56,8 @@ class Constraints:
             missing = ~tf.reduce_any(written[:, :, None] == asked, axis=1)
             left = tf.reduce_sum(tf.cast(missing, tf.int32), axis=1)[:, None]
             wanted = tf.reduce_any((tf.range(vocabulary)[:, None] == asked)[None] & missing[:, None], axis=-1)
-            found = found | (end & (left > 0)) | (~wanted & (left > 0) & (left >= self.max_length - 1 - position))
-            found = found & ~(wanted & (left >= self.max_length - 1 - position))
+            now = left >= self.max_length - 1 - position
+            found = (found | (left > 0) & (end | ~wanted & now)) & ~(wanted & now)
         return found & ~(tf.reduce_all(found, axis=1, keepdims=True) & end)
 
     def _repeated(self, written, position, vocabulary):
@@ -118,8 +118,9 @@ def beam_search(
 ):
     """The texts with the highest scores that a search with `width` open texts finds. batch: how many sources; prefix: as greedy_search's.
 
-    score: log probability / length ** length_penalty (the notes' alpha; a number or a scalar tensor), the end counted, plus coverage_penalty times the sum over the
-    source's places of log(min(1, what each was attended to)) (Wu et al. 2016, arXiv:1609.08144). best: how many texts of each source.
+    score: log probability / length ** length_penalty (the notes' alpha; a number or a scalar tensor), the end counted, plus
+    coverage_penalty times the sum over the source's places of log(min(1, what each was attended to)) (Wu et al. 2016,
+    arXiv:1609.08144). best: how many texts of each source.
     groups: parts of the beam that each avoid, by `diversity` a time, the tokens that the parts before chose at a position (Vijayakumar
     et al. 2018, arXiv:1610.02424); scores are without that. The search ends when no open text can come among the best any more.
     Returns a dictionary: tokens (batch, best, max_length) int32 with the end and padding after it, score and log_probability (batch,
@@ -170,13 +171,8 @@ def beam_search(
         ended = chosen == constraints.end
         score = normalised(rates, position + 1, tf.gather(covered, parents, batch_dims=1))
         score = tf.where(ended & (rates > NEVER), score, NEVER)
-        joined = [tf.concat(pair, axis=1) for pair in zip(done, (score, rates, written))]
-        order = tf.math.top_k(joined[0], each).indices
-        done = tuple(tf.gather(array, order, batch_dims=1) for array in joined)
-
-        order = tf.math.top_k(tf.where(ended, NEVER, rates), each).indices
-        rates = tf.gather(tf.where(ended, NEVER, rates), order, batch_dims=1)
-        parents, chosen, written = (tf.gather(array, order, batch_dims=1) for array in (parents, chosen, written))
+        done = _highest(each, *(tf.concat(pair, axis=1) for pair in zip(done, (score, rates, written))))
+        rates, parents, chosen, written = _highest(each, tf.where(ended, NEVER, rates), parents, chosen, written)
         rows = tf.reshape(parents + each * tf.range(parts)[:, None], [-1])
         state, attended = tf.nest.map_structure(lambda x: tf.gather(x, rows), (state, attended))
         return position + 1, chosen, written, rates, attended, done, state
@@ -193,10 +189,15 @@ def beam_search(
     attended = tf.zeros_like(state["weights"]) if attends else tf.zeros([parts * each, 0])
     variables = (0, tf.fill([parts, each], BOUNDARY), nothing, first, attended, (never, never, nothing), state)
     done = tf.while_loop(open, body, variables, shape_invariants=_invariants(variables))[5]
-    score, rates, written = (tf.reshape(array, [batch, width, *array.shape[2:]]) for array in done)
-    order = tf.math.top_k(score, best).indices
-    score, rates, written = (tf.gather(array, order, batch_dims=1) for array in (score, rates, written))
+    done = (tf.reshape(array, [batch, width, *array.shape[2:]]) for array in done)
+    score, rates, written = _highest(best, *done)
     return {"tokens": written, "score": score, "log_probability": rates}
+
+
+def _highest(count, scores, *arrays):
+    """The `count` highest scores of each row, and what belongs to them: arrays (rows, columns, ...)."""
+    order = tf.math.top_k(scores, count).indices
+    return tuple(tf.gather(array, order, batch_dims=1) for array in (scores, *arrays))
 
 
 def _stepped(step, tokens, state):

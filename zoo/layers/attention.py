@@ -251,9 +251,9 @@ class CausalSelfAttention(layers.Layer):
         return [("keys", (1, before, size), 0.0), ("values", (1, before, size), 0.0), ("there", (1, before), 0.0)]
 
     def stream(self, inputs, states):
-        """One step: the next frames and the states in, outputs and next states out."""
+        """One step: the next frames and the states in, outputs and next states out. States may hold fewer frames than the window."""
         queries, keys, values = ops.split(ops.matmul(inputs, self.kernel), 3, axis=-1)
-        time, before = inputs.shape[1], self.window - 1
+        time, before = inputs.shape[1], states[0].shape[1] if states else 0
         there = ops.ones_like(inputs[:, :, 0])
         if states:
             keys, values = (ops.concatenate(pair, axis=1) for pair in ((states[0], keys), (states[1], values)))

@@ -7,7 +7,8 @@
 memory: {"outputs": (batch, time, size), "mask": (batch, time) bool, "states": {name: (batch, units)}}; convolutional decoders and
 Transformers have no "states". tokens: int32, each the one before the token that its logits are of; the first is a boundary. A state is a
 dictionary: "memory", which no step changes, and arrays, batch first, which a search may reorder. "weights", where the decoder attends,
-are those of the last step: (batch, time).
+are those of the last step: (batch, time). `initial_state(memory, room)` gives a state whose arrays keep their shapes over `room` steps,
+as a file for devices needs them.
 """
 
 import keras
@@ -20,6 +21,13 @@ from zoo.layers.regularisation import TiedEmbedding
 from zoo.layers.through_time import GRU, LSTM
 
 CELLS = {"gru": (GRU, ("h",)), "lstm": (LSTM, ("h", "c"))}
+
+
+def cell_named(cell):
+    """(layer, names of its states) of 'gru' or 'lstm'."""
+    if cell not in CELLS:
+        raise InputError(f"`cell` is {cell!r}; expected one of {', '.join(CELLS)}.")
+    return CELLS[cell]
 
 
 class Decoder(layers.Layer):
@@ -88,12 +96,10 @@ class RecurrentDecoder(Decoder):
     def __init__(self, vocabulary, dimensions, units, depth=1, cell="gru", attention=None, feeding=False, **kwargs):
         super().__init__(vocabulary, dimensions, **kwargs)
         check_sizes(units=units, depth=depth)
-        if cell not in CELLS:
-            raise InputError(f"`cell` is {cell!r}; expected one of {', '.join(CELLS)}.")
         if feeding and attention is None:
             raise InputError("`feeding` is asked for without `attention`; expected an attention layer, whose context is fed.")
         self.units, self.depth, self.cell, self.attention, self.feeding = units, depth, cell, attention, feeding
-        layer, self.kinds = CELLS[cell]
+        layer, self.kinds = cell_named(cell)
         self.recurrent = [
             layer(
                 units,
@@ -126,7 +132,7 @@ class RecurrentDecoder(Decoder):
         if self.combine is not None:
             self.combine.build((None, None, size))
 
-    def initial_state(self, memory):
+    def initial_state(self, memory, room=None):
         """The state before the first token; see the module."""
         state = {f"{i}_{kind}": memory["states"][f"{i}_{kind}"] for i in range(1, self.depth + 1) for kind in self.kinds}
         if self.attention is None:
@@ -248,7 +254,7 @@ class ConvolutionalDecoder(Decoder):
             convolution.build(shape)
             attention.build(shape, (None, None, memory_shape["outputs"][-1]))
 
-    def initial_state(self, memory):
+    def initial_state(self, memory, room=None):
         """The state before the first token; see the module."""
         outputs = memory["outputs"]
         before = ops.zeros_like(outputs[:, :1, :1])
@@ -325,11 +331,14 @@ class TransformerDecoder(Decoder):
                 else:
                     layer.build((None, None, 4 * self.dimensions) if name == "narrow" else shape)
 
-    def initial_state(self, memory):
+    def initial_state(self, memory, room=None):
         """The state before the first token; see the module."""
         outputs = memory["outputs"]
-        nothing = ops.zeros_like(outputs[:, :0, :1]) * ops.zeros((1, 1, self.dimensions), outputs.dtype)
+        before = 0 if room is None else min(room, self.window) - 1
+        nothing = ops.zeros_like(outputs[:, :1, :1]) * ops.zeros((1, before, self.dimensions), outputs.dtype)
         state = {f"{index}_{what}": nothing for index in range(1, self.depth + 1) for what in ("keys", "values")}
+        if before:
+            state["there"] = nothing[:, :, 0]
         keys = {f"{index}_keys": block["memory"].prepare(outputs) for index, block in enumerate(self.blocks, 1)}
         state["weights"] = ops.zeros_like(outputs[:, :, 0], dtype="float32")
         return {**state, "memory": {"outputs": outputs, "mask": memory["mask"], **keys}}
@@ -340,7 +349,11 @@ class TransformerDecoder(Decoder):
 
         def to_itself(index, layer, x):
             names = f"{index}_keys", f"{index}_values"
-            outputs, *kept = layer.extend(x, *(state[name] for name in names))
+            kept = [state[name] for name in names]
+            if "there" in state:
+                outputs, (*kept, new["there"]) = layer.stream(x, [*kept, state["there"]])
+            else:
+                outputs, *kept = layer.extend(x, *kept)
             new.update(zip(names, kept))
             return outputs
 

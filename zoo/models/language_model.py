@@ -288,14 +288,21 @@ def transformer_language_model(
     x = layers.Dropout(dropout, seed=first + 2, name="dropout")(embedding(tokens))
     for index in range(1, depth + 1):
         start = first + 10 * index
-        y = layers.LayerNormalization(name=f"attention_norm_{index}")(x)
-        y = CausalSelfAttention(heads, window, seed=start, name=f"attention_{index}")(y)
-        x = layers.Add(name=f"attended_{index}")(
-            [x, layers.Dropout(dropout, seed=start + 4, name=f"attention_dropout_{index}")(y)]
-        )
-        y = layers.LayerNormalization(name=f"wide_norm_{index}")(x)
-        y = layers.Dense(4 * dimensions, "gelu", kernel_initializer=GlorotUniform(start + 5), name=f"wide_{index}")(y)
-        y = layers.Dense(dimensions, kernel_initializer=GlorotUniform(start + 6), name=f"narrow_{index}")(y)
-        x = layers.Add(name=f"block_{index}")([x, layers.Dropout(dropout, seed=start + 7, name=f"wide_dropout_{index}")(y)])
+        attention = CausalSelfAttention(heads, window, seed=start, name=f"attention_{index}")
+        x = transformer_block(x, attention, index, dropout, start + 4)
     x = layers.LayerNormalization(name="norm")(x)
     return keras.Model(tokens, {"logits": _logits(x, embedding, tied, vocabulary, first + 1)}, name="transformer_language_model")
+
+
+def transformer_block(x, attend, index, dropout, seed):
+    """Attention and a feed-forward layer four times as wide, each normalised before and added to what it was given.
+
+    x: (batch, time, dimensions). attend: from the normalised x to as much. index: in the layers' names. seed: of the first of four.
+    """
+    size = x.shape[-1]
+    y = attend(layers.LayerNormalization(name=f"attention_norm_{index}")(x))
+    x = layers.Add(name=f"attended_{index}")([x, layers.Dropout(dropout, seed=seed, name=f"attention_dropout_{index}")(y)])
+    y = layers.LayerNormalization(name=f"wide_norm_{index}")(x)
+    y = layers.Dense(4 * size, "gelu", kernel_initializer=GlorotUniform(seed + 1), name=f"wide_{index}")(y)
+    y = layers.Dense(size, kernel_initializer=GlorotUniform(seed + 2), name=f"narrow_{index}")(y)
+    return layers.Add(name=f"block_{index}")([x, layers.Dropout(dropout, seed=seed + 3, name=f"wide_dropout_{index}")(y)])

@@ -11,7 +11,8 @@ from keras.initializers import GlorotUniform, Orthogonal, RandomNormal, RandomUn
 
 from zoo.errors import InputError, check_sizes
 from zoo.layers.attention import Attention, MultiHeadAttention, SinusoidalPositions
-from zoo.layers.decoders import CELLS, ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder
+from zoo.layers.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder, cell_named
+from zoo.models.language_model import transformer_block
 from zoo.registry import register
 
 EXAMPLE = {"source_vocabulary": 11, "vocabulary": 12, "dimensions": 8}
@@ -28,9 +29,7 @@ def _recurrent_encoder(vocabulary, dimensions, units, depth, cell, bidirectional
     """Outputs of the top layer, and the last state of each: both ways together where it reads both ways."""
     check_sizes(least=2, source_vocabulary=vocabulary)
     check_sizes(dimensions=dimensions, units=units, depth=depth)
-    if cell not in CELLS:
-        raise InputError(f"`cell` is {cell!r}; expected one of {', '.join(CELLS)}.")
-    layer, kinds = CELLS[cell]
+    layer, kinds = cell_named(cell)
     source = keras.Input((None,), dtype="int32", name="source")
     start = RandomUniform(-0.1, 0.1, seed=first)
     x = layers.Embedding(vocabulary, dimensions, mask_zero=True, embeddings_initializer=start, name="embedding")(source)
@@ -220,16 +219,9 @@ def transformer(
     x = SinusoidalPositions(name="positions")(layers.Rescaling(dimensions**0.5, name="scaled")(x))
     x = layers.Dropout(dropout, seed=first + 1, name="dropout")(x)
     for index in range(1, depth + 1):
-        seeds = range(first + 10 * index, first + 10 * index + 10)
-        y = layers.LayerNormalization(name=f"attention_norm_{index}")(x)
-        y = MultiHeadAttention(heads, seed=seeds[0], name=f"attention_{index}")(y, y, mask=mask)
-        x = layers.Add(name=f"attended_{index}")(
-            [x, layers.Dropout(dropout, seed=seeds[3], name=f"attention_dropout_{index}")(y)]
-        )
-        y = layers.LayerNormalization(name=f"wide_norm_{index}")(x)
-        y = layers.Dense(4 * dimensions, "gelu", kernel_initializer=GlorotUniform(seeds[4]), name=f"wide_{index}")(y)
-        y = layers.Dense(dimensions, kernel_initializer=GlorotUniform(seeds[5]), name=f"narrow_{index}")(y)
-        x = layers.Add(name=f"block_{index}")([x, layers.Dropout(dropout, seed=seeds[6], name=f"wide_dropout_{index}")(y)])
+        seed = first + 10 * index
+        attention = MultiHeadAttention(heads, seed=seed, name=f"attention_{index}")
+        x = transformer_block(x, lambda y, attention=attention: attention(y, y, mask=mask), index, dropout, seed + 3)
     x = layers.LayerNormalization(name="norm")(x)
     encoder = keras.Model(source, {"outputs": x, "mask": mask}, name="encoder")
     options = {"dropout": dropout, "tied": tied, "scheduled_sampling": scheduled_sampling, "seed": first + 500}
