@@ -112,6 +112,18 @@ class Translate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Attention:
+    """Translates lines, and draws what each token of a translation looked at."""
+
+    run: Path
+    """run folder"""
+    output: Path
+    """HTML file"""
+    text: Path | None = None
+    """UTF-8 text file; none: standard input"""
+
+
+@dataclasses.dataclass(frozen=True)
 class Errors:
     """Tells for each wrong translation of the test pairs whether search or model is to blame."""
 
@@ -141,5 +153,9 @@ TASK = Task(
     search=SEARCH,
     objective=("val_loss", "min"),
     package="apps.translation",
-    verbs=(Verb("translate", Translate, "translate"), Verb("errors", Errors, "errors")),
+    verbs=(
+        Verb("translate", Translate, "translate"),
+        Verb("attention", Attention, "attention"),
+        Verb("errors", Errors, "errors"),
+    ),
 )

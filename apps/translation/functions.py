@@ -20,7 +20,8 @@ from apps.run_folder import write_json
 from apps.task import Data
 from apps.translation.pairs import batch, batches, padding_share, read_pairs
 from apps.translation.pictures import alignment, alignment_figure
-from apps.translation.reading import errors as errors  # the commands look for the verbs here
+from apps.translation.reading import attention as attention  # the commands look for the verbs here
+from apps.translation.reading import errors as errors
 from apps.translation.reading import translate as translate
 from apps.translation.translator import TOGETHER, Translator, device_searches, fits, saved_searches, searched, signatures
 from tflite.encoder_decoder import write_translator

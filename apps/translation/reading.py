@@ -11,7 +11,7 @@ from apps.config import read_json
 from apps.report import Section, write_report
 from apps.run_folder import read_config
 from apps.train import open_run
-from apps.translation.config import TASK
+from apps.translation.config import TASK, Translate
 from apps.translation.pairs import padded
 from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.translator import TOGETHER, device_searches, saved_searches
@@ -73,6 +73,11 @@ def translate(options):
         raise InputError(
             f"{bad} line{'s' * (bad > 1)} could not be translated; the reasons stand above, and their places in the output are empty."
         )
+
+
+def attention(options):
+    """What `translate` does, and a picture for each of the first lines."""
+    translate(Translate(options.run, options.text, attention=options.output))
 
 
 def _lines(path):

@@ -318,7 +318,7 @@ def test_a_preset_translates_and_shows_its_attention_and_has_no_test_pairs(numbe
     assert main(["translation", "preset", "--run", str(numbers[0]), "--output", str(preset)]) == 0
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"4 0 7\n"), isatty=lambda: False))
     capsys.readouterr()
-    assert main(["translation", "translate", "--run", str(preset), "--attention", str(picture)]) == 0
+    assert main(["translation", "attention", "--run", str(preset), "--output", str(picture)]) == 0
     assert capsys.readouterr().out == "four zero seven\n" and "<svg" in picture.read_text()
     assert main(["translation", "errors", "--run", str(preset), "--output", str(tmp_path / "errors.html")]) == 2
     assert "is a preset; expected a run folder" in capsys.readouterr().err

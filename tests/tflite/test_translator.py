@@ -12,6 +12,7 @@ from tests.zoo.test_beam import texts, toy
 from tests.zoo.translators import TRANSLATORS
 from tflite.encoder_decoder import write_translator
 from tflite.runtime import InputError, Translator
+from tflite.runtime.__main__ import main
 from tflite.runtime.beam import beam_search, greedy_search
 from tflite.runtime.text import Tokenizer
 from zoo.decoding import beam
@@ -108,6 +109,22 @@ def test_the_files_hold_no_loop_and_no_custom_operation(translator):
 def test_texts_that_cannot_be_translated_are_refused(translator, text, words):
     with pytest.raises(InputError, match=f"the text cannot be translated: .*{words}"):
         Translator(translator[1]).translate(text)
+
+
+def test_lines_are_translated_at_the_command_line(translator, tmp_path, capsys):
+    path, device = tmp_path / "lines.txt", Translator(translator[1])
+    path.write_bytes(b"bad\n\xff\ncab\n")
+    assert main([str(translator[1]), str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out.split("\n") == [device.translate("bad")[0][0], "", device.translate("cab")[0][0], ""]
+    assert "line 2: not UTF-8" in err and "error: 1 line could not be translated" in err
+    path.write_text("bad\n")
+    assert main([str(translator[1]), str(path), "--n-best", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["text"] for row in found["translations"]] == [text for text, _ in device.translate("bad", 2)]
+    for arguments, words in ((["--n-best", "9"], "`n_best` is 9"), (["--threshold", "0.5"], "which reads text"), ([], "nowhere")):
+        assert main([str(translator[1]), str(path) if arguments else "nowhere.txt", *arguments]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_wrong_options_are_refused(translator):

@@ -1,4 +1,4 @@
-"""python -m tflite.runtime: listens to files, standard input or a microphone."""
+"""python -m tflite.runtime: listens to files, standard input or a microphone; translates lines."""
 
 import argparse
 import io
@@ -13,7 +13,9 @@ import numpy as np
 
 from .detector import Detector
 from .errors import InputError
+from .manifest import read_manifest
 from .quiet import quiet_stderr
+from .translator import Translator, checked
 
 CHUNK_S = 0.08
 EVENT_S = 3.0
@@ -127,17 +129,43 @@ def listen(detector, chunks, source, as_json, events=None):
             print(line, flush=True)
 
 
+def translate(translator, file, n_best, as_json):
+    """Prints translations of a file's lines (-: standard input); a line that cannot be translated is named, and comes out empty.
+
+    Returns how many could not be.
+    """
+    bad = 0
+    with sys.stdin.buffer if file == "-" else open(file, "rb") as lines:
+        for number, line in enumerate(lines, 1):
+            text, reason = checked(line, translator.source, translator.manifest["source"]["max_length"])
+            found = [] if reason else translator.translate(text, n_best)
+            if reason:
+                bad += 1
+                print(f"line {number}: {reason}", file=sys.stderr)
+            if as_json:
+                rows = [{"text": written, "score": round(score, 4)} for written, score in found]
+                print(json.dumps({"source": text or "", "translations": rows}, ensure_ascii=False), flush=True)
+            for written, score in [] if as_json else found or [("", 0.0)]:
+                print(f"{score:.3f}\t{written}" if found and n_best > 1 else written, flush=True)
+    return bad
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m tflite.runtime",
-        description="Listens for words and prints a line for each one that it hears.",
-        epilog="Example: python -m tflite.runtime run/device recording.wav --json",
+        description="Listens for words and prints a line for each one that it hears; with a translator's folder, translates lines.",
+        epilog="Examples: python -m tflite.runtime run/device recording.wav --json; "
+        "echo 3 May 1979 | python -m tflite.runtime saved_models/dates/device -",
     )
     parser.add_argument("folder", help="the device folder, with manifest.json in it")
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="16-bit mono WAV files; - for raw 16-bit samples on standard input"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="16-bit mono WAV files, or - for raw 16-bit samples on standard input; for a translator text files, or -",
     )
     parser.add_argument("--microphone", action="store_true", help="listen to the microphone (needs the package sounddevice)")
+    parser.add_argument("--n-best", type=int, default=1, help="translations of each line, with their scores (default: 1)")
     parser.add_argument("--precision", choices=("float", "int8"), default="float", help="the model file to run (default: float)")
     parser.add_argument("--threshold", type=float, help="fire at this score, in place of the manifest's thresholds")
     parser.add_argument(
@@ -163,10 +191,25 @@ def _detector(options):
     return detector
 
 
+def _translate(options):
+    if options.microphone or options.threshold is not None or options.save_events:
+        raise InputError(
+            f"{options.folder} holds a translator, which reads text; leave --microphone, --threshold and --save-events out."
+        )
+    with quiet_stderr():
+        translator = Translator(options.folder, options.precision)
+    bad = sum(translate(translator, file, options.n_best, options.json) for file in options.files)
+    if bad:
+        raise InputError(f"{bad} line{'s' * (bad > 1)} could not be translated; the reasons stand above.")
+    return 0
+
+
 def main(arguments=None):
-    """Exit code 0 when everything was heard to its end, 2 for bad input, 130 when interrupted."""
+    """Exit code 0 when everything was heard or translated to its end, 2 for bad input, 130 when interrupted."""
     options = parse(arguments)
     try:
+        if read_manifest(options.folder)["kind"] == "translator":
+            return _translate(options)
         detector = _detector(options)
         events = Events(options.save_events, detector.sample_rate) if options.save_events else None
         if options.microphone:

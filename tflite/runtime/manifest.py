@@ -17,8 +17,8 @@ NEEDED = {
 _TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 
 
-def read_manifest(folder, kind):
-    """The manifest of a device folder of that kind (one of NEEDED), checked against the schema."""
+def read_manifest(folder, kind=None):
+    """The manifest of a device folder of that kind (one of NEEDED; None: any), checked against the schema."""
     path = Path(folder) / "manifest.json"
     if not Path(folder).is_dir():
         raise InputError(f"{folder} is no folder; expected a device folder, as `python -m apps TASK export` writes it.")
@@ -39,11 +39,11 @@ def read_manifest(folder, kind):
     problem = _violation(manifest, schema, schema["$defs"], "manifest")
     if problem:
         raise InputError(f"{path}: {problem}")
-    if manifest["kind"] != kind:
+    if kind and manifest["kind"] != kind:
         raise InputError(f"{path} describes a {manifest['kind']}; expected a {kind}.")
-    missing = [key for key in NEEDED[kind] if key not in manifest]
+    missing = [key for key in NEEDED[manifest["kind"]] if key not in manifest]
     if missing:
-        raise InputError(f"{path} lacks {', '.join(missing)}, which a {kind} needs; export the folder again.")
+        raise InputError(f"{path} lacks {', '.join(missing)}, which a {manifest['kind']} needs; export the folder again.")
     problem = _contradiction(manifest)
     if problem:
         raise InputError(f"{path}: {problem}; export the folder again.")

@@ -71,7 +71,7 @@ class Translator:
         if not (math.isfinite(length_penalty) and length_penalty >= 0):
             raise InputError(f"`length_penalty` is {length_penalty}; expected 0 or more.")
         found = beam_search(
-            *self._begin(text),
+            *self.begin(text),
             limit=self.manifest["max_length"],
             width=width,
             best=n_best,
@@ -83,11 +83,11 @@ class Translator:
     def greedy(self, text):
         """(translation, log probability): the likeliest token at each step."""
         tokens, log_probability = greedy_search(
-            *self._begin(text), limit=self.manifest["max_length"], unwritten=self.target.unwritten
+            *self.begin(text), limit=self.manifest["max_length"], unwritten=self.target.unwritten
         )
         return self.target.decode(tokens), log_probability
 
-    def _begin(self, text):
+    def begin(self, text):
         """(step, logits, state) of a text's translation, for the searches."""
         text, reason = checked(text, self.source, self._places)
         if reason:
