@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 import zoo
 from apps.config import read_json
+from apps.data.splits import shuffled
 from apps.fit import WarmupCosine
 from apps.intervals import bootstrap_rate, wilson
 from apps.report import Section, history_figure
@@ -27,6 +28,7 @@ from apps.translation.translator import TOGETHER, Translator, device_searches, f
 from tflite.encoder_decoder import write_translator
 from tflite.parity import compare
 from tflite.runtime.text import pretokens
+from zoo.errors import InputError
 from zoo.folders import new_folder
 from zoo.losses.sequence import TokenCrossentropy
 
@@ -107,7 +109,8 @@ def export(network, folder, config, data):
         readme="# From text to text\n\n`tflite.runtime.Translator(FOLDER).translate(TEXT)` gives `[(translation, score)]`.\n",
         notices={"NOTICE.md": f"# Notices\n\nTrained with Sequence Zoo, under the Apache License 2.0, on: {pairs.name}.\n"},
     )
-    sources = [source for source, _ in pairs.parts["test"] if fits(source, pairs.source, config.max_tokens)][:PARITY]
+    drawn = _drawn(pairs, config)
+    sources = [source for source, _ in drawn][:PARITY]
     loaded, device = saved_searches(folder), device_searches(folder, "float")
     figures = {}
     for search, live, alpha in (("beam", translator.beam, config.length_penalty), ("greedy", translator.greedy, None)):
@@ -117,7 +120,7 @@ def export(network, folder, config, data):
             # of two texts that score alike to rounding either may come first
             same = np.array([a[0][1] == b[0][1] or abs(a[0][0] - b[0][0]) < TIE for a, b in found], float)
             figures[f"{len(same)} texts, {search} search: {name} against Keras"] = compare(same, np.ones(len(same)), 0)
-    pictured = [pair for pair in pairs.parts["test"] if len(pair[0]) > 3][:PICTURED]
+    pictured = [pair for pair in drawn if len(pair[0]) > 3][:PICTURED]
     write_json(folder / "attention.json", [alignment(network, pairs.source, pairs.target, *pair) for pair in pictured])
     return figures
 
@@ -137,21 +140,28 @@ def evaluate(folder, config, data):
             row, found = _measured(pairs, known, saved, alpha)
             table[f"{split}, {name}"] = row
         if split == "test":
-            rows = [
-                (sacrebleu.sentence_chrf(text, [target]).score, source, text, target)
-                for (source, target), text in zip(known, found)
-            ]
-    some = [pair for pair in pairs.parts["test"] if fits(pair[0], pairs.source, config.max_tokens)][:COMPARED]
+            written = dict(zip((source for source, _ in known), found))
+    drawn = _drawn(pairs, config)
+    some = drawn[:COMPARED]
     for precision in ("float", "int8"):
         name = f"{len(some)} of test, {beam}, {precision} TFLite, one at a time"
         table[name] = _measured(pairs, some, device_searches(folder, precision), config.length_penalty)[0]
+    rows = [[source, written[source], target] for source, target in drawn]
     return {
         "table": table,
-        "worst": [list(row) for row in sorted(rows)[:SHOWN]],
-        "samples": [[source, text, target] for _, source, text, target in rows[:SHOWN]],
+        "worst": sorted(rows, key=lambda row: sacrebleu.sentence_chrf(row[1], [row[2]]).score)[:SHOWN],
+        "samples": rows[:SHOWN],
         "data": data.summary,
         "scores": _shown(config),
     }
+
+
+def _drawn(pairs, config):
+    """The test pairs that a device can translate, too, in random order."""
+    able = [pair for pair in pairs.parts["test"] if fits(pair[0], pairs.source, config.max_tokens)]
+    if not able:
+        raise InputError(f"no source to test has fewer than {config.max_tokens} tokens; raise --max-tokens.")
+    return sorted(able, key=lambda pair: shuffled(config.seed, pair[0]))
 
 
 def _measured(pairs, known, search, alpha):
@@ -263,7 +273,7 @@ def report(folder, config, data, metrics):
         ),
         *([Section("Attention", figures=figures)] if figures else []),
         Section("Examples", rows=[head, *metrics["samples"]]),
-        Section("Worst first", "By chrF.", rows=[head, *(row[1:] for row in metrics["worst"])]),
+        Section("Worst first", "By chrF.", rows=[head, *metrics["worst"]]),
     ]
 
 
