@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from tflite.export import convert, write_device_folder
 from tflite.streaming import State
+from zoo.errors import InputError
 
 MEMORY, STATE, NEXT = "memory_", "state_", "next_state_"
 
@@ -38,6 +39,12 @@ def write_translator(folder, model, source, target, *, max_length, width=5, leng
     source, target: tflite.runtime.text.Tokenizer. max_length: tokens at most, of both. width, length_penalty: of beam search unless others
     are asked for. notices: licence texts by file name.
     """
+    if source.unknown is None:
+        raise InputError("`source` has no token for what it does not know; expected '<unknown>' at 2.")
+    if model.get_layer("decoder").compute_dtype != "float32":
+        raise InputError(
+            f"`model` computes in {model.get_layer('decoder').compute_dtype}; build it anew in float32, with its weights."
+        )
     encoder, step, states = to_encoder_and_step(model, max_length, max_length)
     with unrolled(model):
         encoder_files = [convert(encoder, int8_weights=int8, shared=True) for int8 in (False, True)]
@@ -102,6 +109,7 @@ class _Begin(layers.Layer):
         flat = {MEMORY + name: tensor for name, tensor in state["memory"].items()}
         # the weights of the last step are for the caller
         flat.update({STATE + name: tensor for name, tensor in state.items() if name not in ("memory", "weights")})
+        # masks are bool, positions int32
         self.types = {name: tensor.dtype for name, tensor in flat.items()}
         return {name: ops.cast(tensor, "float32") for name, tensor in flat.items()}
 

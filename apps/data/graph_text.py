@@ -15,19 +15,23 @@ APOSTROPHES = (("'", "\ufdd0"), ("\u2019", "\ufdd1"))  # within a word, while ma
 class GraphNormaliser:
     """Composed characters (Unicode's NFC, as far as the vocabulary has them; marks in their canonical order) and single spaces, in a graph.
 
-    vocabulary: tokens, of whose characters alone the tokenizer makes anything.
+    vocabulary: tokens, of whose characters alone the tokenizer makes anything. lower: it reads in lower case.
     """
 
-    def __init__(self, vocabulary):
-        found, left = {}, [character for token in vocabulary for character in token]
+    def __init__(self, vocabulary, lower=False):
+        known = {character for token in vocabulary for character in token}
+        known |= {character.upper() for character in known if lower}
+        # another name of a character: the sign for Angstrom
+        found = {chr(code): unicodedata.normalize("NFC", chr(code)) for code in range(0x300, 0x10000)}
+        found = {one: composed for one, composed in found.items() if one != composed and set(composed) <= known}
+        left = [character for character in known if len(character) == 1]
         while left:
             character = left.pop()
-            parts = unicodedata.decomposition(character)
-            if parts and not parts.startswith("<"):
-                pair = "".join(chr(int(part, 16)) for part in parts.split())
-                if pair not in found and unicodedata.normalize("NFC", pair) == character:
-                    found[pair] = character
-                    left += pair
+            *base, last = unicodedata.normalize("NFD", character)
+            base = unicodedata.normalize("NFC", "".join(base))
+            if base + last not in found and unicodedata.normalize("NFC", base + last) == character != base + last:
+                found[base + last] = character
+                left += base
         # what others are made of comes first
         self._pairs = sorted(found.items(), key=lambda item: len(unicodedata.normalize("NFD", item[0])))
 

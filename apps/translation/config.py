@@ -27,7 +27,8 @@ class Config(TrainingConfig):
     lower: bool = False
     """read the text in lower case"""
     max_tokens: Annotated[int, Bounds(4, 2000)] = 60
-    """of a source or a target at most, its end counted; longer pairs are left out of training, longer sources refused"""
+    """of a source or a target at most, its end counted; longer pairs are left out of training, longer sources refused;
+    recurrent encoders are unrolled for so many on devices, which takes the export its time"""
     model: Literal["encoder_decoder", "attention_encoder_decoder", "convolutional_encoder_decoder", "transformer"] = (
         "attention_encoder_decoder"
     )

@@ -184,7 +184,7 @@ def _measured(pairs, known, search, alpha):
 
 def _shown(config):
     """What of a table's row is shown: of sentences BLEU and chrF, of others the errors a token."""
-    if config.cutting[0][0] != "characters":
+    if "characters" not in (kind for kind, _ in config.cutting):
         return {"bleu": "BLEU", "chrf": "chrF"}
     phonemes = config.pairs is None and config.dataset == "pronounce" and not config.reverse
     return {"token_errors": "phoneme error rate" if phonemes else f"{config.cutting[1][0].removesuffix('s')} error rate"}

@@ -1,4 +1,4 @@
-"""The verbs that translate with a trained model: translate, errors."""
+"""The verbs that translate with a trained model: translate, attention, errors."""
 
 import sys
 
@@ -35,15 +35,22 @@ def translate(options):
     if not 0 <= alpha <= 10:
         raise InputError(f"`length_penalty` is {alpha}; expected 0 to 10.")
     if options.attention and config.model == "encoder_decoder":
-        raise InputError(f"{options.run} holds an encoder_decoder, which has no attention to show; leave --attention out.")
+        raise InputError(
+            f"{options.run} holds an encoder_decoder, which has no attention to show; `translate` it without a picture."
+        )
     if (options.run / "preset.json").is_file():
         presets.read(options.run)  # its checksums
-    search = saved_searches(options.run) if (options.run / "saved_model").is_dir() else device_searches(options.run)
+    search = (
+        saved_searches(options.run)
+        if (options.run / "saved_model").is_dir()
+        else device_searches(options.run, best=options.n_best)
+    )
     source, target = (
         Tokenizer(read_json(options.run / "assets" / f"{side}.json"), *cutting)
         for side, cutting in zip(("source", "target"), config.cutting)
     )
     bad, waiting, translations = 0, [], []
+    sys.stdout.reconfigure(encoding="utf-8")  # as the input is read
 
     def write():
         found = iter(search([text for text in waiting if text is not None], None if options.greedy else alpha))
@@ -64,7 +71,7 @@ def translate(options):
             bad += 1
             print(f"line {number}: {reason}", file=sys.stderr)
         waiting.append(None if reason else text)
-        if len(waiting) == TOGETHER or options.text is None and sys.stdin.isatty():
+        if len(waiting) == TOGETHER or options.text is None and sys.stdin is not None and sys.stdin.isatty():
             write()
     write()
     if options.attention:
@@ -82,6 +89,8 @@ def attention(options):
 
 def _lines(path):
     """The lines of a file or of standard input, as bytes."""
+    if path is None and sys.stdin is None:
+        raise InputError("standard input is closed; expected lines of text on it, or --text FILE.")
     if path is None:
         yield from sys.stdin.buffer
         return
@@ -93,7 +102,7 @@ def _lines(path):
 
 def _write_pictures(options, source, target, translations):
     network = (
-        zoo.load(options.run)
+        zoo.load(options.run.resolve())  # a path, whatever presets ship
         if (options.run / "preset.json").is_file()
         else keras.saving.load_model(options.run / "model.keras", compile=False, safe_mode=True)
     )

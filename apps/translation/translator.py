@@ -23,7 +23,7 @@ class Translator(tf.Module):
         self._part = model.get_layer  # a function: as layers they would be saved a second time
         self.model_variables = [variable.value for variable in model.variables]
         self.source, self.target = GraphTokenizer(source), GraphTokenizer(target)
-        self._normalised = GraphNormaliser(source.vocabulary)
+        self._normalised = GraphNormaliser(source.vocabulary, source.lower)
         self._limit, self._width = limit, width
         self._constraints = Constraints(limit, banned=(UNKNOWN,))
 
@@ -84,16 +84,15 @@ def saved_searches(folder):
     return lambda texts, alpha: searched(saved["greedy" if alpha is None else "serving_default"], texts, alpha)
 
 
-def device_searches(folder, precision="float"):
-    """The same by a run's device files, one text at a time."""
+def device_searches(folder, precision="float", best=1):
+    """The same by a run's device files, one text at a time. best: translations of each."""
     with quiet_stderr():  # the interpreter notes which delegate it takes
         translator = OnDevice(folder / "device", precision)
 
     def search(texts, alpha):
         if alpha is None:
             return [[translator.greedy(text)[::-1]] for text in texts]
-        width = translator.manifest["width"]
-        return [[one[::-1] for one in translator.translate(text, width, width, alpha)] for text in texts]
+        return [[one[::-1] for one in translator.translate(text, best, length_penalty=alpha)] for text in texts]
 
     return search
 

@@ -41,3 +41,10 @@ def test_a_text_is_composed_and_spaced_as_outside(text):
         tf.constant([unicodedata.normalize("NFD", text), text])
     )
     assert [one.decode() for one in found.numpy()] == [normalised(text)] * 2
+
+
+def test_capitals_of_known_letters_syllables_and_other_names_of_characters_are_composed():
+    texts = ["\u00c9l", "\uac00\ub098\uac01", "\u212b"]
+    normaliser = GraphNormaliser(["\u00e9l", "\uac00\ub098\uac01", "\u00e5"], lower=True)
+    found = normaliser(tf.constant([unicodedata.normalize("NFD", text) for text in texts[:2]] + texts[2:])).numpy()
+    assert [one.decode() for one in found] == [normalised(text) for text in texts]

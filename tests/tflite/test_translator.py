@@ -1,6 +1,8 @@
 """From text to text on the device: NumPy searches as the graph does, files say what Keras says, and a broken folder is refused."""
 
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from zoo.decoding import beam
 LIMIT = 7
 SOURCE = Tokenizer(("<padding>", "<boundary>", "<unknown>", *"abcdefgh"))
 TARGET = Tokenizer(("<padding>", "<boundary>", "<unknown>", *"nopqrstuv"))
+WIDER = {"encoder_decoder": {"units": 40}}  # small weights stay float in an int8 file
 WORDS = ["a", "bad", "hedge", "facade", "h\u00e9", "cab", "gag", "deaf"]
 
 
@@ -57,7 +60,7 @@ def test_numpy_finds_the_texts_that_the_graph_finds(seed, width, alpha, vocabula
 )
 def translator(request, tmp_path_factory):
     builder, arguments = TRANSLATORS[request.param]
-    model = zoo.build(builder, **{**arguments, "seed": 5})
+    model = zoo.build(builder, **{**arguments, "seed": 5, **WIDER.get(builder, {})})
     folder = tmp_path_factory.mktemp("device")
     write_translator(folder / "device", model, SOURCE, TARGET, max_length=LIMIT, width=3, notices={"NOTICE.md": "none\n"})
     return model, folder / "device"
@@ -78,6 +81,7 @@ def test_the_files_say_what_keras_says(translator):
     likeliest = beam.greedy_search(*begin(), constraints)
     for place, word in enumerate(WORDS):
         found = device.translate(word, n_best=2, width=4, length_penalty=0.7)
+        assert len(found) == 2
         for rank, (text, score) in enumerate(found):
             assert text == TARGET.decode(texts(wanted["tokens"][place])[rank][:-1])
             assert score == pytest.approx(float(wanted["score"][place, rank]), abs=1e-4)
@@ -86,6 +90,9 @@ def test_the_files_say_what_keras_says(translator):
         assert rate == pytest.approx(float(likeliest["log_probability"][place]), abs=1e-4)
     rounded = Translator(folder, "int8")
     assert all(abs(rounded.greedy(word)[1] - device.greedy(word)[1]) < 0.5 for word in WORDS)
+    if model.name in WIDER:
+        sizes = [device.manifest["files"][precision]["bytes"] for precision in ("int8", "float")]
+        assert sizes[0] < 0.5 * sizes[1] and rounded.greedy("bad")[1] != device.greedy("bad")[1]
 
 
 def test_the_files_hold_no_loop_and_no_custom_operation(translator):
@@ -122,14 +129,71 @@ def test_lines_are_translated_at_the_command_line(translator, tmp_path, capsys):
     assert main([str(translator[1]), str(path), "--n-best", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["text"] for row in found["translations"]] == [text for text, _ in device.translate("bad", 2)]
-    for arguments, words in ((["--n-best", "9"], "`n_best` is 9"), (["--threshold", "0.5"], "which reads text"), ([], "nowhere")):
+    for arguments, words in ((["--n-best", "9"], "--n-best is 9"), (["--threshold", "0.5"], "which reads text"), ([], "nowhere")):
         assert main([str(translator[1]), str(path) if arguments else "nowhere.txt", *arguments]) == 2
         assert words in capsys.readouterr().err
 
 
+def test_standard_input_that_is_closed_or_given_twice(translator, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    assert main([str(translator[1]), "-"]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"bad\n")))
+    assert main([str(translator[1]), "-", "-"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_models_that_no_file_can_hold_are_refused(tmp_path):
+    characters = Tokenizer(("<padding>", "<boundary>", *"abc"))
+    model = zoo.build("encoder_decoder", source_vocabulary=5, vocabulary=12, dimensions=4, units=4)
+    with pytest.raises(zoo.errors.InputError, match="no token for what it does not know"):
+        write_translator(tmp_path / "device", model, characters, TARGET, max_length=5, notices={})
+    assert not (tmp_path / "device").exists()
+
+
+def test_a_source_with_more_tokens_than_the_model_has_is_one_line(translator, tmp_path):
+    manifest = json.loads((translator[1] / "manifest.json").read_text())
+    manifest["source"]["vocabulary"] += ["q"] * 9
+    for file in translator[1].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="the interpreter stopped"):
+        Translator(tmp_path).greedy("aq")
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_model_without_numbers_is_refused(translator, monkeypatch):
+    device = Translator(translator[1])
+    broken = np.full(len(TARGET.vocabulary), np.nan)
+    monkeypatch.setattr(device, "begin", lambda text: (lambda token, state: (broken, state), broken, None))
+    for search in (device.greedy, device.translate):
+        with pytest.raises(InputError, match="no finite numbers"):
+            search("bad")
+
+
+def test_a_text_may_be_cut_at_its_last_token_without_another_step():
+    steps = []
+
+    def step(token, state):
+        steps.append(token)
+        return np.array([0.0, -9.0, 1.0, 2.0]), state
+
+    first = np.array([0.0, -9.0, 1.0, 2.0])
+    found = beam_search(step, first, None, limit=1, width=2, cut=True)
+    assert [tokens for tokens, *_ in found] == [(3,), (2,)] and not steps
+    assert beam_search(step, first, None, limit=0, width=2, cut=True) == [((), 0.0, 0.0)]
+
+
 def test_wrong_options_are_refused(translator):
     device = Translator(translator[1])
-    for options in ({"n_best": 4}, {"n_best": 0}, {"width": 0}, {"length_penalty": -1}, {"length_penalty": float("nan")}):
+    for options in (
+        {"n_best": 4},
+        {"n_best": 0},
+        {"width": 0},
+        {"length_penalty": -1},
+        {"length_penalty": 11},
+        {"length_penalty": float("nan")},
+    ):
         with pytest.raises(InputError, match=f"`{next(iter(options)).replace('width', 'n_best')}` is"):
             device.translate("a", **options)
 
@@ -141,6 +205,7 @@ def test_wrong_options_are_refused(translator):
         (lambda m: m["source"].update(max_length=9), "inputs are not `source` of shape"),
         (lambda m: m["encoder"]["outputs"].popitem(), "the encoder gives .* of shape None"),
         (lambda m: m["vocabulary"].pop(), "no `logits` of shape"),
+        (lambda m: m["source"]["vocabulary"].pop(2), "its source is not '<unknown>'"),
         (lambda m: m["encoder"]["files"]["float"].update(sha256="0" * 64), "checksum"),
         (lambda m: m.update(kind="generator"), "describes a generator; expected a translator"),
     ],

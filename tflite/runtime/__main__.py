@@ -1,6 +1,7 @@
 """python -m tflite.runtime: listens to files, standard input or a microphone; translates lines."""
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -134,8 +135,10 @@ def translate(translator, file, n_best, as_json):
 
     Returns how many could not be.
     """
+    if file == "-" and sys.stdin is None:
+        raise InputError("standard input is closed; expected lines of text on it.")
     bad = 0
-    with sys.stdin.buffer if file == "-" else open(file, "rb") as lines:
+    with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as lines:
         for number, line in enumerate(lines, 1):
             text, reason = checked(line, translator.source, translator.manifest["source"]["max_length"])
             found = [] if reason else translator.translate(text, n_best)
@@ -184,6 +187,8 @@ def parse(arguments):
 
 
 def _detector(options):
+    if options.n_best != 1:
+        raise InputError(f"{options.folder} holds no translator; leave --n-best out.")
     with quiet_stderr():  # the interpreter notes which delegate it takes
         detector = Detector(options.folder, options.precision)
         if options.threshold is not None:
@@ -198,6 +203,11 @@ def _translate(options):
         )
     with quiet_stderr():
         translator = Translator(options.folder, options.precision)
+    if not 1 <= options.n_best <= translator.manifest["width"]:
+        raise InputError(
+            f"--n-best is {options.n_best}; expected 1 to {translator.manifest['width']}, the texts that beam search keeps."
+        )
+    sys.stdout.reconfigure(encoding="utf-8")  # as the input is read
     bad = sum(translate(translator, file, options.n_best, options.json) for file in options.files)
     if bad:
         raise InputError(f"{bad} line{'s' * (bad > 1)} could not be translated; the reasons stand above.")

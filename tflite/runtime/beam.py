@@ -65,12 +65,15 @@ def beam_search(
         # log probabilities only fall, and a length of `limit` divides them the most
         if not goes_on or len(done) >= best and goes_on[0][0] / limit**length_penalty <= done[best - 1][2]:
             return done[:best]
+        if position + 1 == limit:  # a text that was cut
+            done += [found((*tokens, token), total, limit) for total, tokens, token, _ in goes_on]
+            return sorted(done, key=lambda one: -one[2])[:best]
         open_texts = [((*tokens, token), total, *step(token, state)) for total, tokens, token, state in goes_on]
-    done += [found(tokens, total, len(tokens)) for tokens, total, _, _ in open_texts]
-    return sorted(done, key=lambda one: -one[2])[:best]
+    return [found((), 0.0, 0)]
 
 
 def _likeliest(rates, count):
     """The `count` tokens of the highest rates, the highest first, of equal ones the lower token first."""
-    tokens = np.arange(len(rates)) if count >= len(rates) else np.sort(np.argpartition(-rates, count)[:count])
+    least = np.partition(rates, -count)[-count] if count < len(rates) else -np.inf
+    tokens = np.flatnonzero(rates >= least)
     return [int(token) for token in tokens[np.argsort(-rates[tokens], kind="stable")][:count]]

@@ -72,7 +72,12 @@ class StepModel:
             run.set_tensor(self._inputs[name], value)
         for name, value in state.items():
             run.set_tensor(self._inputs[name], value)
-        run.invoke()
+        try:
+            run.invoke()
+        except RuntimeError as error:
+            raise InputError(
+                f"the interpreter stopped: {' '.join(str(error).split())}; export or copy the folder again."
+            ) from None
         following = {s["input"]: run.get_tensor(self._outputs[s["output"]]) for s in self._states}
         carried = {s["output"] for s in self._states}
         return {name: run.get_tensor(i) for name, i in self._outputs.items() if name not in carried}, following

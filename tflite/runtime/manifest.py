@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from .errors import InputError
+from .text import UNKNOWN, UNKNOWN_NAME
 
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 NEEDED = {
@@ -160,6 +161,8 @@ def _loose_end(manifest):
     wanted = {"source": [1, manifest["source"]["max_length"]]}
     if {name: tensor["shape"] for name, tensor in manifest["encoder"]["inputs"].items()} != wanted:
         return f"the encoder's inputs are not `source` of shape {wanted['source']}"
+    if manifest["source"]["vocabulary"][UNKNOWN] != UNKNOWN_NAME:
+        return f"the token {UNKNOWN} of its source is not {UNKNOWN_NAME!r}"
     if manifest["outputs"].get("logits", {}).get("shape") != [1, len(manifest["vocabulary"])]:
         return f"the step has no `logits` of shape {[1, len(manifest['vocabulary'])]}, one for each token"
     return None

@@ -1,7 +1,6 @@
 """Writing text on the device, in NumPy: choosing tokens, beam search; zoo/decoding/sampling.py draws the same tokens in a graph."""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -273,13 +272,14 @@ class Generator:
     def beam(self, prefix="", width=5, max_length=None, length_penalty=1.0, until=""):
         """The best continuations of a prefix by beam search, the best first: [(text after the prefix, log probability)].
 
-        width: how many are kept at each step. They are ordered by log probability / length ** length_penalty. until: characters before which a continuation is complete once it has begun, such as
-        ' ' and a line's end; its probability is then that one of them comes.
+        width: how many are kept at each step. They are ordered by log probability / length ** length_penalty. until: characters
+        before which a continuation is complete once it has begun, such as ' ' and a line's end; its probability is then that one of
+        them comes.
         """
         if width < 1:
             raise InputError(f"`width` is {width}; expected at least 1.")
-        if not (math.isfinite(length_penalty) and length_penalty >= 0):
-            raise InputError(f"`length_penalty` is {length_penalty}; expected 0 (longer texts lose) or more.")
+        if not 0 <= length_penalty <= 10:
+            raise InputError(f"`length_penalty` is {length_penalty}; expected 0 (longer texts lose) to 10.")
         forced, max_length = self._forced(prefix, max_length)
         outputs, state = self._step(BOUNDARY, self._model.initial_state())
         for token in forced:

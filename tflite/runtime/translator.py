@@ -1,6 +1,5 @@
 """From text to text on the device, in NumPy: an encoder's file once a text, a decoder's step for each token."""
 
-import math
 import unicodedata
 
 import numpy as np
@@ -12,6 +11,7 @@ from .manifest import read_manifest, read_model
 from .text import BOUNDARY, PADDING, SPACE, Tokenizer
 
 LONGEST = 10_000  # characters of a text
+NO_NUMBERS = "the model gives no finite numbers for this text; train it again, or copy the folder again."
 
 
 def normalised(text):
@@ -68,8 +68,8 @@ class Translator:
         length_penalty = self.manifest["length_penalty"] if length_penalty is None else length_penalty
         if not 1 <= n_best <= width:
             raise InputError(f"`n_best` is {n_best}, `width` {width}; expected 1 to `width` texts.")
-        if not (math.isfinite(length_penalty) and length_penalty >= 0):
-            raise InputError(f"`length_penalty` is {length_penalty}; expected 0 or more.")
+        if not 0 <= length_penalty <= 10:
+            raise InputError(f"`length_penalty` is {length_penalty}; expected 0 to 10.")
         found = beam_search(
             *self.begin(text),
             limit=self.manifest["max_length"],
@@ -78,6 +78,8 @@ class Translator:
             length_penalty=length_penalty,
             unwritten=self.target.unwritten,
         )
+        if not found:
+            raise InputError(NO_NUMBERS)
         return [(self.target.decode(tokens), score) for tokens, _, score in found]
 
     def greedy(self, text):
@@ -85,6 +87,8 @@ class Translator:
         tokens, log_probability = greedy_search(
             *self.begin(text), limit=self.manifest["max_length"], unwritten=self.target.unwritten
         )
+        if not np.isfinite(log_probability):
+            raise InputError(NO_NUMBERS)
         return self.target.decode(tokens), log_probability
 
     def begin(self, text):
