@@ -19,7 +19,12 @@ def poisson(count, hours, confidence=0.95):
     return float(low / hours), float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2 / hours)
 
 
-def bootstrap_rate(misses, sizes, confidence=0.95, samples=1000):
+def percent(rate, interval):
+    """A rate and its interval for people."""
+    return f"{100 * rate:.1f}% ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+
+
+def bootstrap_rate(misses, sizes, samples, confidence=0.95):
     """The interval of the rate sum(misses) / sum(sizes), by drawing texts anew (Efron 1979): (low, high). misses, sizes: one a text."""
     misses, sizes = np.asarray(misses, float), np.asarray(sizes, float)
     if len(misses) < 2:

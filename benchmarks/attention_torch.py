@@ -2,20 +2,11 @@
 
 import json
 import sys
-import time
 from types import SimpleNamespace
 
 import torch
+from timing import best
 from torch import nn
-
-
-def best(action, seconds):
-    """The most units a second of an action that returns how many it did."""
-    found, began = 0.0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        start = time.perf_counter()
-        found = max(found, action() / (time.perf_counter() - start))
-    return found
 
 
 class Attending(nn.Module):

@@ -6,10 +6,8 @@ rounds in turn, each in a process of its own; PyTorch's environment is made in b
 in a long text against early, and `import zoo`.
 """
 
-import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,12 +15,11 @@ from pathlib import Path
 
 from apps.run_folder import write_json
 from benchmarks.peers import peer
+from benchmarks.timing import ROOT, ROUNDS, SECONDS, best, parse, run
 
-ROOT = Path(__file__).resolve().parent.parent
 TORCH = "torch==2.13.0"
 SIZES = {"vocabulary": 66, "dimensions": 64, "units": 512, "batch": 64, "window": 64}
 VOCABULARY = ["<padding>", "\n", *(chr(33 + i) for i in range(SIZES["vocabulary"] - 2))]
-ROUNDS, SECONDS = 2, 6
 WHAT = {
     "train float32": "training, float32",
     "train bfloat16": "training, bfloat16",
@@ -107,15 +104,6 @@ def sample(batch, length=500):
     return best(lambda: sum(map(len, texts(sampler.sample, seed=1, count=batch))))
 
 
-def best(action):
-    """The most units a second of an action that returns how many it did."""
-    found, began = 0.0, time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
-        start = time.perf_counter()
-        found = max(found, action() / (time.perf_counter() - start))
-    return found
-
-
 def growth(characters=20_000, part=1_000):
     """What the last characters of a long text cost, as a multiple of what the first cost."""
     with tempfile.TemporaryDirectory() as folder:
@@ -128,24 +116,12 @@ def growth(characters=20_000, part=1_000):
     return sorted(spent[-5:])[2] / sorted(spent[:5])[2]
 
 
-def run(command):
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
-    if done.returncode:
-        sys.exit(f"error: {' '.join(map(str, command[:4]))} stopped: {(done.stderr.strip() or 'killed').splitlines()[-1]}")
-    return float(done.stdout.splitlines()[-1])
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(__doc__)
     if options.measure:
         kind, option = options.measure.split()
         print(growth() if kind == "growth" else train(option) if kind == "train" else sample(int(option)))
         return
-    if not options.output:
-        parser.error("--output is missing; expected a JSON file for the figures")
     imported = min(run([sys.executable, "-c", IMPORT]) for _ in range(5))
     python, sizes = peer(TORCH, "numpy"), json.dumps({**SIZES, "cores": os.cpu_count()})
     found = {what: {"ours": [], "torch": []} for what in WHAT}

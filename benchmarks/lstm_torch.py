@@ -2,9 +2,9 @@
 
 import json
 import sys
-import time
 
 import torch
+from timing import best
 from torch import nn
 
 
@@ -24,10 +24,10 @@ def train(model, sizes, seconds, precision):
     """Characters a second of training, the state carried from window to window."""
     optimizer = torch.optim.AdamW(model.parameters(), 0.001, weight_decay=0.01)
     tokens = torch.randint(1, sizes["vocabulary"], (sizes["batch"], sizes["window"] + 1))
-    state, best = None, 0.0
-    began = time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        start = time.perf_counter()
+    state = None
+
+    def five():
+        nonlocal state
         for _ in range(5):
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
@@ -37,22 +37,23 @@ def train(model, sizes, seconds, precision):
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             state = [part.detach() for part in state]
-        best = max(best, 5 * sizes["batch"] * sizes["window"] / (time.perf_counter() - start))
-    return best
+        return 5 * sizes["batch"] * sizes["window"]
+
+    return best(five, seconds)
 
 
 @torch.inference_mode()
 def sample(model, batch, seconds, length=500):
     """Characters a second of writing, each drawn from the whole distribution."""
-    best, began = 0.0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        start = time.perf_counter()
+
+    def write():
         tokens, state = torch.ones((batch, 1), dtype=torch.long), None
         for _ in range(length):
             logits, state = model(tokens, state)
             tokens = torch.multinomial(torch.softmax(logits[:, -1], dim=-1), 1)
-        best = max(best, batch * length / (time.perf_counter() - start))
-    return best
+        return batch * length
+
+    return best(write, seconds)
 
 
 if __name__ == "__main__":

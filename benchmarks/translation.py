@@ -7,7 +7,6 @@ also the TFLite files from NumPy; beside JoeyNMT. Every figure is the best of se
 peers' environment is made in build/peers on first use.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -15,8 +14,8 @@ import tempfile
 from pathlib import Path
 
 from apps.run_folder import write_json
-from benchmarks.language_model_speed import ROOT, ROUNDS, SECONDS, best, run
 from benchmarks.peers import peer
+from benchmarks.timing import ROOT, ROUNDS, SECONDS, best, parse, run
 
 JOEY = ("joeynmt==2.3.0", "torch==2.13.0", "setuptools<81", "numpy<2", "importlib_metadata")
 SIZES = {"vocabulary": 4000, "dimensions": 128, "units": 256, "batch": 64, "source": 12, "target": 12}
@@ -125,16 +124,11 @@ def on_device(width):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, help="JSON file for the figures")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parse(__doc__)
     if options.measure:
         kind, *numbers = options.measure.split()
         print({"train": train, "search": search, "device": on_device}[kind](*map(int, numbers)))
         return
-    if not options.output:
-        parser.error("--output is missing; expected a JSON file for the figures")
     python, sizes = peer(*JOEY), json.dumps({**SIZES, "cores": os.cpu_count()})
     ours, theirs = {}, {}
     for _ in range(ROUNDS):

@@ -107,8 +107,7 @@ class _Begin(layers.Layer):
     def call(self, source):
         state = self.decoder.initial_state(self.encoder(source, training=False), self.room)
         flat = {MEMORY + name: tensor for name, tensor in state["memory"].items()}
-        # the weights of the last step are for the caller
-        flat.update({STATE + name: tensor for name, tensor in state.items() if name not in ("memory", "weights")})
+        flat.update(_carried(state, STATE))
         # masks are bool, positions int32
         self.types = {name: tensor.dtype for name, tensor in flat.items()}
         return {name: ops.cast(tensor, "float32") for name, tensor in flat.items()}
@@ -124,11 +123,14 @@ class _Step(layers.Layer):
     def call(self, inputs):
         state = {"memory": {}}
         for name, dtype in self.types.items():
-            part, tensor = (
-                (state["memory"], name.removeprefix(MEMORY)) if name.startswith(MEMORY) else (state, name.removeprefix(STATE))
-            )
-            part[tensor] = ops.cast(inputs[name], dtype)
+            part, prefix = (state["memory"], MEMORY) if name.startswith(MEMORY) else (state, STATE)
+            part[name.removeprefix(prefix)] = ops.cast(inputs[name], dtype)
         logits, state = self.decoder.step(inputs["tokens"], state)
         outputs = {"logits": logits, **({"weights": state["weights"]} if "weights" in state else {})}
-        outputs.update({NEXT + name: tensor for name, tensor in state.items() if name not in ("memory", "weights")})
+        outputs.update(_carried(state, NEXT))
         return {name: ops.cast(tensor, "float32") for name, tensor in outputs.items()}
+
+
+def _carried(state, prefix):
+    """What one step hands to the next, by prefixed names; the weights of the last step are for the caller."""
+    return {prefix + name: tensor for name, tensor in state.items() if name not in ("memory", "weights")}

@@ -15,7 +15,7 @@ import zoo
 from apps.config import read_json
 from apps.data.splits import shuffled
 from apps.fit import WarmupCosine
-from apps.intervals import bootstrap_rate, wilson
+from apps.intervals import bootstrap_rate, percent, wilson
 from apps.report import Section, history_figure
 from apps.run_folder import write_json
 from apps.task import Data
@@ -24,10 +24,11 @@ from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.reading import attention as attention  # the commands look for the verbs here
 from apps.translation.reading import errors as errors
 from apps.translation.reading import translate as translate
-from apps.translation.translator import TOGETHER, Translator, device_searches, fits, saved_searches, searched, signatures
+from apps.translation.translator import TOGETHER, Translator, device_searches, saved_searches, searched, signatures
 from tflite.encoder_decoder import write_translator
 from tflite.parity import compare
 from tflite.runtime.text import pretokens
+from tflite.runtime.translator import checked
 from zoo.errors import InputError
 from zoo.folders import new_folder
 from zoo.losses.sequence import TokenCrossentropy
@@ -144,7 +145,8 @@ def evaluate(folder, config, data):
     drawn = _drawn(pairs, config)
     some, alpha = drawn[:COMPARED], config.length_penalty
     if len(some) < len(pairs.parts["test"]):
-        table[f"{len(some)} of test, {beam}"] = _measured(pairs, some, saved, alpha)[0]
+        row = _scored(pairs, some, [written[source] for source, _ in some])
+        table[f"{len(some)} of test, {beam}"] = {**row, "tokens_a_second": table[f"test, {beam}"]["tokens_a_second"]}
     name = f"{len(some)} of test, {beam}, int8 TFLite, one at a time"
     table[name] = _measured(pairs, some, device_searches(folder, "int8"), alpha)[0]
     rows = [[source, written[source], target] for source, target in drawn]
@@ -159,7 +161,7 @@ def evaluate(folder, config, data):
 
 def _drawn(pairs, config):
     """The test pairs that a device can translate, too, in random order."""
-    able = [pair for pair in pairs.parts["test"] if fits(pair[0], pairs.source, config.max_tokens)]
+    able = [pair for pair in pairs.parts["test"] if not checked(pair[0], pairs.source, config.max_tokens)[1]]
     if not able:
         raise InputError(f"no source to test has fewer than {config.max_tokens} tokens; raise --max-tokens.")
     return sorted(able, key=lambda pair: shuffled(config.seed, pair[0]))
@@ -167,10 +169,16 @@ def _drawn(pairs, config):
 
 def _measured(pairs, known, search, alpha):
     """(a row of the table, translations) of (source, reference) pairs. search(sources, alpha) -> [[(score, translation), ...]]."""
-    sources, references = ([pair[side] for pair in known] for side in (0, 1))
     began = time.perf_counter()
-    found = [best[0][1] for best in search(sources, alpha)]
+    found = [best[0][1] for best in search([source for source, _ in known], alpha)]
     taken = time.perf_counter() - began
+    written = sum(len(pairs.target.encode(text)) + 1 for text in found)
+    return {**_scored(pairs, known, found), "tokens_a_second": written / taken}, found
+
+
+def _scored(pairs, known, found):
+    """What a row of the table says of the translations of (source, reference) pairs, but how fast they came."""
+    sources, references = ([pair[side] for pair in known] for side in (0, 1))
     right = [text in pairs.known[source] for source, text in zip(sources, found)]
     return {
         "exact": sum(right) / len(right),
@@ -178,8 +186,7 @@ def _measured(pairs, known, search, alpha):
         **_corpus_scores(found, references),
         "token_errors": _token_errors(pairs, sources, found),
         "texts": len(found),
-        "tokens_a_second": sum(len(pairs.target.encode(text)) + 1 for text in found) / taken,
-    }, found
+    }
 
 
 def _shown(config):
@@ -198,7 +205,7 @@ def _token_errors(pairs, sources, found):
         wanted = [pretokens(known, pairs.target.kind, pairs.target.lower) for known in pairs.known[source]]
         counted.append(min((Levenshtein.distance(written, one), len(one)) for one in wanted))
     misses, sizes = zip(*counted)
-    return {"score": sum(misses) / sum(sizes), "interval": bootstrap_rate(misses, sizes)}
+    return {"score": sum(misses) / sum(sizes), "interval": bootstrap_rate(misses, sizes, RESAMPLED)}
 
 
 def _corpus_scores(found, references):
@@ -215,18 +222,14 @@ def headline(metrics):
     lines = []
     for name, row in metrics["table"].items():
         scores = (f"{title} {_score(row, score)}" for score, title in metrics["scores"].items())
-        lines.append(f"{name}: {_exact(row)} exact, {', '.join(scores)}")
+        lines.append(f"{name}: {percent(row['exact'], row['interval'])} exact, {', '.join(scores)}")
     return lines
-
-
-def _exact(row):
-    return f"{100 * row['exact']:.1f}% ({100 * row['interval'][0]:.1f} to {100 * row['interval'][1]:.1f})"
 
 
 def _score(row, score):
     found = row[score]
     if "interval" in found:
-        return f"{100 * found['score']:.1f}% ({100 * found['interval'][0]:.1f} to {100 * found['interval'][1]:.1f})"
+        return percent(found["score"], found["interval"])
     return f"{found['score']:.1f} ± {found['margin']:.1f}"
 
 
@@ -245,7 +248,14 @@ def report(folder, config, data, metrics):
     shown = metrics["scores"]
     rows = [("searched", "exact (95%)", *shown.values(), "tokens a second")]
     for name, row in metrics["table"].items():
-        rows.append((name, _exact(row), *(_score(row, score) for score in shown), f"{row['tokens_a_second']:.0f}"))
+        rows.append(
+            (
+                name,
+                percent(row["exact"], row["interval"]),
+                *(_score(row, score) for score in shown),
+                f"{row['tokens_a_second']:.0f}",
+            )
+        )
     first = next(iter(metrics["table"].values()))
     signature = "; ".join(first[score]["signature"] for score in shown if "signature" in first[score])
     found = [picture for picture in read_json(folder / "attention.json") if picture]

@@ -222,7 +222,8 @@ def batches(pairs, config, first_step):
 
 def padding_share(pairs, config):
     """The share of an epoch's tokens that is padding."""
-    lengths = _lengths(pairs)[_epoch(_lengths(pairs), config, 0)] - [0, 1]  # what is read, what is to be written
+    lengths = _lengths(pairs)
+    lengths = lengths[_epoch(lengths, config, 0)] - [0, 1]  # what is read, what is to be written
     return 1 - lengths.sum() / (config.batch_size * lengths.max(axis=1).sum())
 
 

@@ -71,7 +71,7 @@ def translate(options):
             bad += 1
             print(f"line {number}: {reason}", file=sys.stderr)
         waiting.append(None if reason else text)
-        if len(waiting) == TOGETHER or options.text is None and sys.stdin is not None and sys.stdin.isatty():
+        if len(waiting) == TOGETHER or options.text is None and sys.stdin.isatty():
             write()
     write()
     if options.attention:

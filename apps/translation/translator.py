@@ -6,7 +6,6 @@ from apps.data.graph_text import GraphNormaliser, GraphTokenizer
 from tflite.runtime.quiet import quiet_stderr
 from tflite.runtime.text import BOUNDARY, PADDING, UNKNOWN
 from tflite.runtime.translator import Translator as OnDevice
-from tflite.runtime.translator import checked
 from zoo.decoding.beam import Constraints, beam_search, greedy_search
 
 TOGETHER = 64  # texts that are translated at once
@@ -95,8 +94,3 @@ def device_searches(folder, precision="float", best=1):
         return [[one[::-1] for one in translator.translate(text, best, length_penalty=alpha)] for text in texts]
 
     return search
-
-
-def fits(text, tokenizer, most):
-    """Whether a text can be translated; see tflite.runtime.translator.checked."""
-    return checked(text, tokenizer, most)[1] is None

@@ -194,12 +194,6 @@ def choose_threshold(points, rate):
     return point["threshold"] if point else max(THRESHOLDS)
 
 
-def percent(figure):
-    """A rate and its interval for people. figure: with `rate` and `interval`."""
-    low, high = figure["interval"]
-    return f"{100 * figure['rate']:.1f}% ({100 * low:.1f} to {100 * high:.1f})"
-
-
 def summarise(point):
     """A point with its rates and their intervals, ready for metrics.json.
 

@@ -13,6 +13,7 @@ from apps.config import read_json
 from apps.data import encoder
 from apps.data.audio import find_recordings, read_audio, write_audio
 from apps.fit import WarmupCosine
+from apps.intervals import percent
 from apps.run_folder import read_config, write_json
 from apps.task import Data
 from apps.train import evaluate_run as evaluate_test_data
@@ -363,7 +364,7 @@ def headline(metrics):
         )
     for rate, point in metrics["missed_at_false_accepts_per_hour"].items():
         if point and float(rate) == 1:
-            cells = ", ".join(f"{name} {evaluation.percent(figure)}" for name, figure in point["missed"].items())
+            cells = ", ".join(f"{name} {percent(figure['rate'], figure['interval'])}" for name, figure in point["missed"].items())
             lines.append(f"missed at <= {rate} false accepts an hour: {cells}")
     for word, alone in metrics.get("each_word", {}).items():  # none in a run of an earlier release
         cells = " / ".join(f"{100 * figure['rate']:.1f}" for figure in alone["missed"].values())

@@ -6,6 +6,7 @@ import numpy as np
 
 from apps.data.audio import read_audio
 from apps.data.text import read_table
+from apps.intervals import percent
 from apps.trigger_word import evaluation
 from tflite.runtime import Detector
 from zoo.errors import InputError
@@ -83,7 +84,7 @@ def lines(found):
     missed, accepts = found["missed"], found["false_accepts"]
     text = [
         f"{found['seconds']:.1f} s, {found['words']} words said; at the shipped threshold:",
-        f"missed {missed['count']} of {found['words']}: {evaluation.percent(missed)}",
+        f"missed {missed['count']} of {found['words']}: {percent(missed['rate'], missed['interval'])}",
         f"false accepts {accepts['count']}: {accepts['per_hour']:.2f} an hour ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f})",
     ]
     text += [f"  missed {m['word']} from {m['start']:.2f} to {m['end']:.2f} s" for m in found["missed_at"]]
