@@ -27,6 +27,7 @@ from apps.data import dialogue, prompts
 from apps.data.pronunciation import homophones
 from apps.data.speech import one_in, read_set, to_int16
 from apps.fit import fit, prepare
+from apps.intervals import percent
 from apps.trigger_word import evaluation, functions
 from apps.trigger_word.config import STEPS_SPELLED, TASK, Config
 from apps.trigger_word.distillation import HEARD_FOLDS
@@ -346,7 +347,7 @@ def line(name, point):
     if not point:
         return f"| {name} | not reached | | | |"
     summary = evaluation.summarise(point)
-    cells = map(evaluation.percent, summary["missed"].values())
+    cells = (percent(missed["rate"], missed["interval"]) for missed in summary["missed"].values())
     accepts = summary["false_accepts"]
     rate = f"{accepts['per_hour']:.2f} ({accepts['interval'][0]:.2f} to {accepts['interval'][1]:.2f}; {accepts['count']} in {accepts['hours']:.1f} h)"
     return f"| {name} | {' | '.join(cells)} | {rate} |"
