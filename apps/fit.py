@@ -5,6 +5,7 @@ It is written to a temporary name and renamed; a run that was killed goes on fro
 """
 
 import contextlib
+import ctypes
 import io
 import json
 import math
@@ -27,14 +28,25 @@ from zoo.errors import InputError
 from zoo.truncated_bptt import carried_states
 
 KEPT = 2
+TRIM_THRESHOLD, MMAP_MAX, ARENA_MAX = -1, -4, -8  # glibc's names for them: man mallopt
 
 
 def prepare(config):
-    """Sets seed, precision and determinism; call it before the model is built."""
+    """Sets seed, precision, determinism and the allocator; call it before the model is built."""
+    _keep_freed_memory()
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.precision)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+
+
+def _keep_freed_memory():
+    """Lets glibc keep what is freed: else each step's tensors of over 32 MB come from the kernel, page by page, and go back there."""
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(MMAP_MAX, 0)
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(ARENA_MAX, 1)
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -192,7 +192,7 @@ def _scored(pairs, known, found):
 def _shown(config):
     """What of a table's row is shown: of sentences BLEU and chrF, of others the errors a token."""
     if "characters" not in (kind for kind, _ in config.cutting):
-        return {"bleu": "BLEU", "chrf": "chrF"}
+        return {"bleu": "BLEU", "bleu_lower": "BLEU, lower case", "chrf": "chrF"}
     phonemes = config.pairs is None and config.dataset == "pronounce" and not config.reverse
     return {"token_errors": "phoneme error rate" if phonemes else f"{config.cutting[1][0].removesuffix('s')} error rate"}
 
@@ -209,9 +209,9 @@ def _token_errors(pairs, sources, found):
 
 
 def _corpus_scores(found, references):
-    """BLEU and chrF with 95% intervals by bootstrap, and their signatures."""
+    """BLEU (cased, and in lower case) and chrF with 95% intervals by bootstrap, and their signatures."""
     scores = {}
-    for name, metric in (("bleu", sacrebleu.BLEU()), ("chrf", sacrebleu.CHRF())):
+    for name, metric in (("bleu", sacrebleu.BLEU()), ("bleu_lower", sacrebleu.BLEU(lowercase=True)), ("chrf", sacrebleu.CHRF())):
         score = metric.corpus_score(found, [references], n_bootstrap=RESAMPLED)
         scores[name] = {"score": float(score.score), "margin": float(score._ci), "signature": str(metric.get_signature())}
     return scores
