@@ -33,7 +33,7 @@ test: $(STAMP)
 # the layers on Keras's second backend, in an environment without TensorFlow
 test-jax:
 	@$(MAKE) --no-print-directory setup VENV=.venv-jax REQUIREMENTS=requirements-jax.txt
-	@KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/zoo/test_recurrent.py tests/zoo/test_attention.py tests/zoo/test_regularisation.py
+	@KERAS_BACKEND=jax .venv-jax/bin/python -m pytest tests/zoo/test_recurrent.py tests/zoo/test_attention.py tests/zoo/test_regularisation.py tests/zoo/test_ctc.py
 
 lint: $(STAMP)
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

@@ -24,3 +24,19 @@ def gradients(model, inputs, chosen):
         of_weights, of_inputs = tape.gradient(loss, [[v.value for v in model.trainable_variables], given])
     of_inputs = [np.asarray(g) for g in of_inputs] if several else np.asarray(of_inputs)
     return [np.asarray(g) for g in of_weights], of_inputs
+
+
+def losses_and_gradient(function, x):
+    """(function(x), the gradient of their sum), of a function of one array that gives losses."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        losses, back = jax.vjp(function, keras.ops.convert_to_tensor(x))
+        return np.asarray(losses), np.asarray(back(keras.ops.ones_like(losses))[0])
+    import tensorflow as tf
+
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        losses = function(x)
+    return losses.numpy(), tape.gradient(losses, x).numpy()
