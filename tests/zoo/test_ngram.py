@@ -33,6 +33,11 @@ def test_it_is_kneser_neys_and_every_context_sums_to_one(sentences, order, unsee
         words = ["<s>", *known, "</s>"]
         expected = [np.log(probability(words[max(0, i - order + 1) : i], words[i])) for i in range(1, len(words))]
         np.testing.assert_allclose(model.log_probabilities(text), expected, rtol=1e-9)
+        state, found = model.start(), []
+        for word in text:
+            rate, state = model.advance(state, word)
+            found.append(rate)
+        np.testing.assert_allclose([*found, model.finish(state)], expected, rtol=1e-9)
         following = model.next_log_probabilities(text)
         assert np.exp(following).sum() == pytest.approx(1.0)
         assert following[model.vocabulary.index("</s>")] == pytest.approx(expected[-1])

@@ -23,6 +23,7 @@ START, END, UNKNOWN = 0, 1, 2
 SPECIAL = ("<s>", "</s>", "<unk>")
 FALLBACK = (0.5, 1.0, 1.5)  # discounts where a corpus is too small to estimate them (as KenLM's --discount_fallback)
 LOG10 = np.log(10.0)
+SEEN = 1_000_000  # words after states that are remembered at most
 
 
 @dataclasses.dataclass
@@ -51,6 +52,7 @@ class NGramModel:
     def __init__(self, vocabulary, levels):
         self.vocabulary, self._levels = tuple(vocabulary), levels
         self._index = {word: i for i, word in enumerate(self.vocabulary)}
+        self._seen = {}  # what `advance` found
 
     @property
     def order(self):
@@ -149,6 +151,41 @@ class NGramModel:
         for level, word in zip(self._levels, words):
             place = level.find(place, np.array([word]), len(self.vocabulary))
         return int(place[0])
+
+    def start(self):
+        """The state at a sequence's start, for `advance`: the places of the n-grams that end here, one of each order, -1 for none."""
+        return (START, *[-1] * (self.order - 2))[: self.order - 1]
+
+    def advance(self, state, word):
+        """(the natural logarithm of a word's probability after a state, the state after it). An unknown word is <unk>.
+
+        What searches call: its cost does not grow with the text.
+        """
+        return self._advance(state, self._index.get(word, UNKNOWN))
+
+    def finish(self, state):
+        """The natural logarithm of the probability that a sequence ends after a state."""
+        return self._advance(state, END)[0]
+
+    def _advance(self, state, word):
+        key = (state, word)
+        if key not in self._seen:
+            size, places = len(self.vocabulary), []
+            for prefix, level in zip((0, *state), self._levels):
+                wanted = prefix * size + word
+                place = int(level.keys.searchsorted(wanted)) if prefix >= 0 else len(level.keys)
+                places.append(place if place < len(level.keys) and level.keys[place] == wanted else -1)
+            total = 0.0
+            for n in range(self.order, 0, -1):
+                if places[n - 1] >= 0:
+                    total += float(self._levels[n - 1].log_probability[places[n - 1]])
+                    break
+                if n > 1 and state[n - 2] >= 0:
+                    total += float(self._levels[n - 2].log_backoff[state[n - 2]])
+            if len(self._seen) >= SEEN:
+                self._seen.clear()
+            self._seen[key] = total, tuple(places[: self.order - 1])
+        return self._seen[key]
 
     def write_arpa(self, path):
         """Writes the model as an ARPA file (compressed where the name ends in .gz)."""

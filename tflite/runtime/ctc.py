@@ -1,0 +1,375 @@
+"""From symbols at each frame to labels and words, in NumPy: greedy, and prefix beam search with a language model, hot words and a lexicon.
+
+Source: Graves et al. 2006 (best path); Hannun et al. 2014, arXiv:1408.2873 (prefix beam search); the notes, greedy decoding with merging.
+
+```python
+from tflite.runtime.ctc import PrefixBeamSearch
+
+search = PrefixBeamSearch(["", " ", "a", "b"], language_model=model)   # the blank's name is not read
+for log_probabilities in chunks:   # (frames, symbols), of any length
+    search.push(log_probabilities)
+print(search.best()[0].text)
+```
+"""
+
+import dataclasses
+import weakref
+
+import numpy as np
+
+from .errors import InputError
+
+SPACE = " "  # a symbol of its own between words
+IMPOSSIBLE = -1e4  # the logarithm of a probability of zero, so that sums stay numbers
+STARTS = "\u2581"  # before the symbols that begin a word, as SentencePiece has it
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """A symbol or a word, when it was said, in seconds, and how sure: the probability of its symbol where that is highest, of its surest to
+    least sure symbols the last."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Hypothesis:
+    """What may have been said. labels: symbols' indices. score: log_probability, and what language model, hot words and bonus add.
+
+    log_probability: of all kept paths that say it; of greedy decoding: of its one path. tokens, words: `Span`s.
+    """
+
+    labels: tuple
+    text: str
+    score: float
+    log_probability: float
+    tokens: tuple
+    words: tuple
+
+
+class _Alphabet:
+    """What symbols mean. boundary: SPACE, STARTS, or None, where each symbol is a word."""
+
+    def __init__(self, symbols, blank, boundary, frame_s):
+        self.symbols, self.blank, self.boundary, self.frame_s = list(symbols), blank, boundary, frame_s
+        if not 0 <= blank < len(self.symbols):
+            raise InputError(f"`blank` is {blank} of {len(self.symbols)} symbols; expected the index of one.")
+        if boundary not in (None, SPACE, STARTS):
+            raise InputError(f"`boundary` is {boundary!r}; expected {SPACE!r}, {STARTS!r} or None.")
+        # whether a symbol ends the word before it, and what of it belongs to a word
+        self.ends = np.array([boundary is None or s.startswith(boundary) for s in self.symbols])
+        self.rest = [s if boundary is None else s.replace(boundary, "") for s in self.symbols]
+
+    def check(self, log_probabilities):
+        """The array as float64; InputError for anything but natural logarithms of probabilities."""
+        rates = np.asarray(log_probabilities, np.float64)
+        if rates.ndim != 2 or rates.shape[1] != len(self.symbols):
+            raise InputError(f"`log_probabilities` have shape {rates.shape}; expected (frames, {len(self.symbols)}).")
+        if not len(rates):
+            return rates
+        if np.isnan(rates).any():
+            raise InputError("`log_probabilities` hold NaN; expected numbers of at most 0.")
+        with np.errstate(over="ignore"):
+            sums = np.exp(rates).sum(axis=1)
+        worst = sums[np.argmax(np.abs(sums - 1))]
+        if not abs(worst - 1) < 0.01:
+            kind = (
+                "probabilities" if (rates >= 0).all() and np.allclose(rates.sum(axis=1), 1, atol=0.01) else "no log probabilities"
+            )
+            raise InputError(
+                f"`log_probabilities` are {kind}: a frame's exponentials add up to {worst:.3g}; expected 1. Pass the logarithm of a softmax."
+            )
+        return np.maximum(rates, IMPOSSIBLE)
+
+    def text(self, labels):
+        """The text of labels."""
+        names = [self.symbols[label] for label in labels]
+        return " ".join(names) if self.boundary is None else "".join(names).replace(STARTS, " ").strip()
+
+    def hypothesis(self, spans, score, log_probability):
+        """spans: (symbol, first frame, frame after the last, log probability at its height) of each label."""
+        tokens = [
+            Span(self.symbols[symbol], start * self.frame_s, end * self.frame_s, float(np.exp(peak)))
+            for symbol, start, end, peak in spans
+        ]
+        words, parts = [], []
+        for (symbol, *_), token in zip(spans, tokens):
+            if self.ends[symbol] and parts:
+                words.append(_joined(parts))
+                parts = []
+            if self.rest[symbol]:
+                parts.append(dataclasses.replace(token, text=self.rest[symbol]))
+        words += [_joined(parts)] if parts else []
+        labels = tuple(symbol for symbol, *_ in spans)
+        return Hypothesis(labels, self.text(labels), float(score), float(log_probability), tuple(tokens), tuple(words))
+
+
+def _joined(parts):
+    text = "".join(part.text for part in parts)
+    return Span(text, parts[0].start_s, parts[-1].end_s, min(part.confidence for part in parts))
+
+
+class GreedySearch:
+    """The likeliest symbol at each frame, repeats merged and blanks dropped. Arguments as PrefixBeamSearch has them."""
+
+    def __init__(self, symbols, *, blank=0, boundary=SPACE, frame_s=1.0):
+        self._alphabet = _Alphabet(symbols, blank, boundary, frame_s)
+        self.reset()
+
+    def reset(self):
+        """Begins anew."""
+        self._spans, self._last, self._frames, self._total = [], None, 0, 0.0
+
+    def push(self, log_probabilities):
+        """Reads further frames: (frames, symbols) natural logarithms of probabilities."""
+        for frame in self._alphabet.check(log_probabilities):
+            symbol = int(np.argmax(frame))
+            self._total += frame[symbol]
+            if symbol != self._alphabet.blank:
+                if symbol == self._last:
+                    _, start, _, peak = self._spans[-1]
+                    self._spans[-1] = (symbol, start, self._frames + 1, max(peak, frame[symbol]))
+                else:
+                    self._spans.append((symbol, self._frames, self._frames + 1, frame[symbol]))
+            self._last = symbol
+            self._frames += 1
+
+    def best(self, count=1, final=True):
+        """[Hypothesis], the one."""
+        return [self._alphabet.hypothesis(self._spans, self._total, self._total)]
+
+
+class _Prefix:
+    """A node of the tree of prefixes: what language model, hot words and word bonus say of it does not depend on the frames."""
+
+    __slots__ = ("parent", "symbol", "children", "partial", "state", "bonus", "completed", "__weakref__")
+
+    def __init__(self, parent, symbol, partial, state, bonus):
+        self.parent, self.symbol, self.children, self.completed = parent, symbol, None, None
+        self.partial, self.state, self.bonus = partial, state, bonus
+
+
+class PrefixBeamSearch:
+    """Keeps the `width` likeliest prefixes of labels at each frame, all paths of one added up.
+
+    symbols: the name of each, the blank's is not read. boundary: ' ', a symbol that stands between words; '\u2581', the mark before symbols
+    that begin one; None: each symbol is a word. frame_s: seconds of a frame, for times.
+    language_model: with start() -> state, advance(state, word) -> (natural log probability, state), finish(state) -> log probability of the
+    end, such as zoo.decoding.ngram.NGramModel; it counts `weight` times. word_bonus: added a word, against the language model's and the
+    acoustic model's liking for few. hot_words: words that score `hot_weight` more, a beginning of one its share. lexicon: words, no other
+    is found. least: symbols less likely than this at a frame are not tried (log probability; -inf: all are). margin: prefixes that score
+    less than the best by more than this are given up.
+    """
+
+    def __init__(
+        self,
+        symbols,
+        *,
+        blank=0,
+        boundary=SPACE,
+        frame_s=1.0,
+        width=64,
+        language_model=None,
+        weight=0.5,
+        word_bonus=0.0,
+        hot_words=(),
+        hot_weight=5.0,
+        lexicon=None,
+        least=-9.0,
+        margin=np.inf,
+    ):
+        self._alphabet = _Alphabet(symbols, blank, boundary, frame_s)
+        if not isinstance(width, int) or width < 1:
+            raise InputError(f"`width` is {width!r}; expected an integer of at least 1.")
+        for name, words in (("hot_words", hot_words), ("lexicon", lexicon or ())):
+            if isinstance(words, str):
+                raise InputError(f"`{name}` is the text {words!r}; expected a list of words.")
+        self._width, self._least, self._margin = width, least, margin
+        self._model, self._weight, self._word_bonus = language_model, weight, word_bonus
+        self._hot, self._hot_weight = frozenset(hot_words), hot_weight
+        self._lexicon = self._words = self._values = self._hot_next = None
+        if lexicon is not None:
+            self._lexicon, depths = _automaton(self._alphabet, lexicon, strict=True)
+            self._words = depths >= 1.0
+        if self._hot:
+            self._hot_next, depths = _automaton(self._alphabet, self._hot, strict=False)
+            self._values = hot_weight * np.append(depths, 0.0)  # -1, the last: no beginning of a hot word
+        self._spoken = np.delete(np.arange(len(self._alphabet.symbols)), blank)
+        self.reset()
+
+    def reset(self):
+        """Begins anew."""
+        state = self._model.start() if self._model else None
+        self._nodes, self._spans = [_Prefix(None, -1, "", state, 0.0)], [None]
+        self._ends_blank, self._ends_label = np.zeros(1), np.full(1, -np.inf)
+        self._places = np.zeros((2, 1), int)  # in the lexicon's automaton and in the hot words'
+        self._frames = 0
+
+    def push(self, log_probabilities):
+        """Reads further frames: (frames, symbols) natural logarithms of probabilities."""
+        for frame in self._alphabet.check(log_probabilities):
+            self._step(frame)
+            self._frames += 1
+
+    def best(self, count=1, final=True):
+        """The `count` best: [Hypothesis], the best first. final: whether this is the end, so that the last word and the end count."""
+        total, scored = np.logaddexp(self._ends_blank, self._ends_label), []
+        bonuses = self._bonuses(np.arange(len(self._nodes)))
+        for i, node in enumerate(self._nodes):
+            bonus = bonuses[i]
+            if final:
+                if self._lexicon is not None and node.partial and not self._words[self._places[0, i]]:
+                    continue
+                bonus, state = self._completed(node)
+                bonus += self._weight * self._model.finish(state) if self._model else 0.0
+            scored.append((total[i] + bonus, i))
+        scored.sort(key=lambda one: (-one[0], one[1]))
+        found = []
+        for score, i in scored[:count]:
+            spans, chain = [], self._spans[i]
+            while chain:
+                chain, *span = chain
+                spans.append(span)
+            found.append(self._alphabet.hypothesis(spans[::-1], score, total[i]))
+        return found or [self._alphabet.hypothesis([], -np.inf, -np.inf)]
+
+    def _step(self, frame):
+        """One frame: each prefix stays, by a blank or its last label again, or grows by a label."""
+        count = len(self._nodes)
+        total = np.logaddexp(self._ends_blank, self._ends_label)
+        last = np.array([node.symbol for node in self._nodes])
+        blank = total + frame[self._alphabet.blank]
+        again = np.where(last >= 0, self._ends_label + frame[last], -np.inf)
+        repeated = again > blank
+        tried = self._spoken[frame[self._spoken] >= self._least]
+        grown = total[:, None] + frame[tried]
+        same = last[:, None] == tried
+        grown[same] = (self._ends_blank[:, None] + frame[tried])[same]
+        following = np.zeros((2, count, len(tried)), int)
+        if self._lexicon is not None:
+            following[0] = self._lexicon[self._places[0]][:, tried]
+            grown[following[0] < 0] = -np.inf
+        if self._values is not None:
+            following[1] = np.where(self._places[1][:, None] < 0, -1, self._hot_next[self._places[1]][:, tried])
+            ends = self._alphabet.ends[tried]  # after any word a hot one may come
+            following[1][:, ends] = self._hot_next[0, tried[ends]]
+        said_anew = self._merge(tried, grown, blank, again)
+        stay = np.logaddexp(blank, again)
+        scores = np.concatenate(
+            [stay + self._bonuses(np.arange(count)), (grown + self._grown_bonuses(tried, grown, following)).ravel()]
+        )
+        kept = np.flatnonzero((scores >= scores.max() - self._margin) & (scores > -np.inf))
+        if len(kept) > self._width:
+            kept = kept[np.argpartition(-scores[kept], self._width - 1)[: self._width]]
+        kept = kept[np.argsort(-scores[kept], kind="stable")]
+        self._keep(kept, tried, frame, blank, again, grown, following, repeated, said_anew)
+
+    def _merge(self, tried, grown, blank, again):
+        """A prefix that grows into one that is kept already counts there. Returns {place: place of the parent} where that is most of it."""
+        place = {id(node): i for i, node in enumerate(self._nodes)}
+        column = {symbol: k for k, symbol in enumerate(tried.tolist())}
+        said_anew = {}
+        for i, node in enumerate(self._nodes):
+            parent, k = place.get(id(node.parent)), column.get(node.symbol)
+            if parent is None or k is None or grown[parent, k] == -np.inf:
+                continue
+            if grown[parent, k] > max(again[i], blank[i]):
+                said_anew[i] = parent
+            again[i] = np.logaddexp(again[i], grown[parent, k])
+            grown[parent, k] = -np.inf
+        return said_anew
+
+    def _bonuses(self, which):
+        """What prefixes score beside their probability, beginnings of hot words included."""
+        bonus = np.array([self._nodes[i].bonus for i in which])
+        return bonus if self._values is None else bonus + self._values[self._places[1, which]]
+
+    def _grown_bonuses(self, tried, grown, following):
+        """The same of prefixes that would grow: (prefixes, tried)."""
+        bonus = np.repeat(np.array([[node.bonus] for node in self._nodes]), len(tried), axis=1)
+        ends = self._alphabet.ends[tried]
+        if ends.any():
+            for i, node in enumerate(self._nodes):
+                if node.partial and (grown[i, ends] > -np.inf).any():
+                    bonus[i, ends] = self._completed(node)[0]
+        return bonus if self._values is None else bonus + self._values[following[1]]
+
+    def _completed(self, node):
+        """(bonus, language model's state) once the word under way has ended."""
+        if node.completed is None:
+            bonus, state = node.bonus, node.state
+            if node.partial:
+                bonus += self._word_bonus + (self._hot_weight if node.partial in self._hot else 0.0)
+                if self._model:
+                    rate, state = self._model.advance(state, node.partial)
+                    bonus += self._weight * rate
+            node.completed = bonus, state
+        return node.completed
+
+    def _keep(self, kept, tried, frame, blank, again, grown, following, repeated, said_anew):
+        """The chosen prefixes become those of the next frame."""
+        count, time, nodes, spans, places = len(self._nodes), self._frames, [], [], []
+        rates = np.empty((2, len(kept)))
+        for row, choice in enumerate(kept.tolist()):
+            if choice < count:
+                node, chain = self._nodes[choice], self._spans[choice]
+                if choice in said_anew:
+                    chain = (self._spans[said_anew[choice]], node.symbol, time, time + 1, frame[node.symbol])
+                elif repeated[choice]:  # the label goes on
+                    before, symbol, start, _, peak = chain
+                    chain = (before, symbol, start, time + 1, max(peak, frame[symbol]))
+                rates[:, row] = blank[choice], again[choice]
+                places.append(self._places[:, choice])
+            else:
+                i, k = divmod(choice - count, len(tried))
+                symbol = int(tried[k])
+                node, chain = self._child(self._nodes[i], symbol), (self._spans[i], symbol, time, time + 1, frame[symbol])
+                rates[:, row] = -np.inf, grown[i, k]
+                places.append(following[:, i, k])
+            nodes.append(node)
+            spans.append(chain)
+        self._nodes, self._spans, self._places = nodes, spans, np.array(places).T
+        self._ends_blank, self._ends_label = rates
+
+    def _child(self, node, symbol):
+        if node.children is None:
+            node.children = weakref.WeakValueDictionary()  # what is given up is forgotten
+        child = node.children.get(symbol)
+        if child is None:
+            rest, bonus, state, partial = self._alphabet.rest[symbol], node.bonus, node.state, node.partial
+            if self._alphabet.ends[symbol]:
+                bonus, state = self._completed(node)
+                partial = ""
+            child = node.children[symbol] = _Prefix(node, symbol, partial + rest, state, bonus)
+        return child
+
+
+def _automaton(alphabet, words, strict):
+    """Which beginning of a word follows which by each symbol: ((beginnings, symbols) int, -1 for none; how much of a word each is, 0 to 1).
+
+    strict: a word ends only where it is one of the words; else a symbol that ends a word leads to the start.
+    """
+    beginnings = {"": 0}
+    share = [0.0]
+    for word in sorted(words):
+        if not word or SPACE in word:
+            raise InputError(f"{word!r} is among the words; expected words without spaces.")
+        for end in range(1, len(word) + 1):
+            if word[:end] not in beginnings:
+                beginnings[word[:end]] = len(share)
+                share.append(0.0)
+            place = beginnings[word[:end]]
+            share[place] = max(share[place], end / len(word))
+    table = np.full((len(share), len(alphabet.symbols)), -1)
+    for beginning, place in beginnings.items():
+        for symbol, rest in enumerate(alphabet.rest):
+            if symbol == alphabet.blank:
+                continue
+            if not alphabet.ends[symbol]:
+                table[place, symbol] = beginnings.get(beginning + rest, -1)
+            elif not strict or share[place] == 1.0 or (not beginning and rest):
+                table[place, symbol] = beginnings.get(rest, -1)
+    return table, np.array(share)
