@@ -38,10 +38,10 @@ POINTWISE = (
     layers.Rescaling,
 )
 
-# of keras.ops, by class name; NotEqual is the mask of an Embedding, LogicalOr that of a sum of two
+# of keras.ops, by class name
 POINTWISE_OPERATIONS = frozenset(
-    "Absolute Add Cast Clip Divide Exp Gelu Log Log1p LogicalOr Maximum Minimum Multiply Negative NotEqual Relu Sigmoid Silu "
-    "Softplus Sqrt Square Subtract Tanh ".split()
+    "Absolute Add Cast Clip Divide Exp Gelu Log Log1p Maximum Minimum Multiply Negative Relu Sigmoid Silu Softplus Sqrt Square "
+    "Subtract Tanh".split()
 )
 
 
@@ -92,6 +92,7 @@ class _Walk:
 
     def __init__(self, batch_size):
         self.batch_size, self.states, self.inputs, self.outputs = batch_size, [], {}, {}
+        self.masks = []
 
     def run(self, model, inputs):
         # the one private call: keras.models.clone_model takes the same walk, but allows no further inputs
@@ -101,6 +102,14 @@ class _Walk:
         keywords = {name: value for name, value in keywords.items() if name not in ("training", "mask")}
         if isinstance(layer, layers.InputLayer):
             return layer(*arguments, **keywords)
+        if not isinstance(layer, layers.Layer):
+            # what is of masks leads nowhere: a step has no padding, and layers are not given any
+            result = layer(*arguments, **keywords)
+            if all(tensor.dtype == "bool" for tensor in keras.tree.flatten(result)):
+                self.masks += keras.tree.flatten(result)
+                return result
+        if any(tensor is mask for tensor in keras.tree.flatten(arguments) for mask in self.masks):
+            raise _refusal(layer, "a mask that looks at several frames goes into what it gives")
         if isinstance(layer, keras.Model) and hasattr(layer, "_run_through_graph"):
             return self.run(layer, arguments[0])
         if (len(arguments) > 1 or keywords) and not isinstance(layer, POINTWISE) and isinstance(layer, layers.Layer):

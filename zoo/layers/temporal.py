@@ -17,6 +17,7 @@ class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
         super().__init__(kernel_size, padding="valid", **kwargs)
         if self.strides != (1,) or self.dilation_rate != (1,):
             raise InputError(f"`strides`, `dilation_rate` are {self.strides}, {self.dilation_rate}; expected 1 and 1.")
+        self.supports_masking = True  # what follows a clip changes nothing in it
 
     def get_config(self):
         config = super().get_config()
@@ -37,6 +38,97 @@ class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
         """One step: the next frames and the last kernel_size - 1 before them in, outputs and next states out."""
         joined = ops.concatenate([states[0], inputs], axis=1)
         return super().call(joined), [joined[:, joined.shape[1] - self.kernel_size[0] + 1 :]]
+
+
+@keras.saving.register_keras_serializable("zoo")
+class CentredDepthwiseConv1D(keras.layers.DepthwiseConv1D):
+    """A depthwise convolution that looks as far ahead as back, and hears zeros in place of padding.
+
+    inputs: (batch, time, channels). mask: (batch, time) bool. Returns (batch, time, channels).
+    """
+
+    def __init__(self, kernel_size, **kwargs):
+        super().__init__(kernel_size, padding="valid", **kwargs)
+        self.supports_masking = True
+
+    def get_config(self):
+        config = super().get_config()
+        del config["padding"]
+        return config
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def call(self, inputs, mask=None):
+        return super().call(_centred(_silenced(inputs, mask), self.kernel_size[0]))
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TimeConv1D(keras.layers.Conv1D):
+    """A convolution over time that shortens its mask with its frames, and hears zeros in place of padding.
+
+    inputs: (batch, time, channels). mask: (batch, time) bool. Returns (batch, ceil(time / strides), filters). causal: whether it looks back
+    only, zeros before the stream, so that it streams; else as far ahead as back.
+    """
+
+    def __init__(self, filters, kernel_size, causal=True, **kwargs):
+        super().__init__(filters, kernel_size, padding="causal" if causal else "valid", **kwargs)
+        self.causal, self.supports_masking = causal, True
+
+    def get_config(self):
+        config = super().get_config()
+        del config["padding"]
+        return {**config, "causal": self.causal}
+
+    def call(self, inputs, mask=None):
+        inputs = _silenced(inputs, mask)
+        return super().call(inputs if self.causal else _centred(inputs, self.dilation_rate[0] * (self.kernel_size[0] - 1) + 1))
+
+    def compute_mask(self, inputs, mask=None):
+        return None if mask is None else mask[:, :: self.strides[0]]
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return batch, None if time is None else -(-time // self.strides[0]), self.filters
+
+
+def _silenced(inputs, mask):
+    return inputs if mask is None else inputs * ops.cast(mask, inputs.dtype)[..., None]
+
+
+def _centred(inputs, size):
+    return ops.pad(inputs, ((0, 0), ((size - 1) // 2, size // 2), (0, 0)))
+
+
+@keras.saving.register_keras_serializable("zoo")
+class _Unpadded(keras.Operation):
+    """Whether a frame, or one after it, is not all zeros: one operation, so that a model's graph shows one."""
+
+    def call(self, inputs):
+        there = ops.cast(ops.any(ops.not_equal(inputs, 0), axis=-1), "int32")
+        return ops.flip(ops.cumsum(ops.flip(there, axis=1), axis=1), axis=1) > 0
+
+
+@keras.saving.register_keras_serializable("zoo")
+class FramePadding(keras.layers.Layer):
+    """Tells the frames of zeros after a clip's end from the clip, as the Keras mask; zeros inside it are silence.
+
+    inputs: (batch, time, features). Returns them. A stream has no end, and so no padding.
+    """
+
+    def call(self, inputs):
+        return inputs
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return _Unpadded()(inputs)
+
+    def initial_state(self, input_shape):
+        """None."""
+        return []
+
+    def stream(self, inputs, states):
+        """The inputs."""
+        return inputs, []
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -1,0 +1,217 @@
+"""Acoustic models: frames in, logits of symbols at every few frames out, a blank among them; trained with zoo.losses.ctc.CTC.
+
+Every model has the input frames (batch, time, num_mels) float32, frames of zeros after a clip's end are padding, and the output logits
+(batch, ceil(time / stride), symbols) float32, whose Keras mask is the padding that is left.
+"""
+
+import keras
+from keras import layers, ops
+from keras.initializers import GlorotUniform, HeNormal, Orthogonal
+
+from zoo.errors import InputError, check_sizes
+from zoo.layers.attention import MultiHeadAttention, SinusoidalPositions
+from zoo.layers.augmentation import SpecAugment
+from zoo.layers.decoders import cell_named
+from zoo.layers.temporal import CausalDepthwiseConv1D, CentredDepthwiseConv1D, FramePadding, TimeConv1D
+from zoo.registry import register
+
+EXAMPLE = {"num_mels": 8, "symbols": 5}
+
+
+def _start(num_mels, masks, seed):
+    """(input, what comes after padding is told and masks are drawn)."""
+    check_sizes(num_mels=num_mels)
+    check_sizes(least=0, masks=masks)
+    frames = keras.Input((None, num_mels), name="frames")
+    x = FramePadding(name="padding")(frames)
+    widths = {"band_width": max(1, num_mels // 4), "seed": seed}
+    return frames, SpecAugment(masks, band_masks=masks, name="spec_augment", **widths)(x) if masks else x
+
+
+def _model(name, frames, x, symbols, seed):
+    check_sizes(least=2, symbols=symbols)
+    logits = layers.Dense(symbols, kernel_initializer=GlorotUniform(seed), dtype="float32", name="logits")(x)
+    return keras.Model(frames, {"logits": logits}, name=name)
+
+
+def _convolution(x, channels, kernel_size, seed, name, stride=1, dilation=1, causal=True):
+    """A convolution, normalised over the batch, and a ReLU."""
+    options = {"strides": stride, "dilation_rate": dilation, "use_bias": False, "kernel_initializer": HeNormal(seed)}
+    x = TimeConv1D(channels, kernel_size, causal=causal, name=name, **options)(x)
+    x = layers.BatchNormalization(name=f"{name}_norm")(x)
+    return layers.ReLU(6.0, name=f"{name}_relu")(x)
+
+
+def _recurrent(x, units, depth, cell, bidirectional, dropout, first):
+    layer, _ = cell_named(cell)
+    for index in range(1, depth + 1):
+        seed = first + 10 * index
+        start = {"kernel_initializer": GlorotUniform(seed), "recurrent_initializer": Orthogonal(seed=seed + 1)}
+        recurrent = layer(units, return_sequences=True, name=f"recurrent_{index}", **start)
+        if bidirectional:
+            back = {"kernel_initializer": GlorotUniform(seed + 2), "recurrent_initializer": Orthogonal(seed=seed + 3)}
+            back = layer(units, return_sequences=True, go_backwards=True, name=f"backwards_{index}", **back)
+            recurrent = layers.Bidirectional(recurrent, backward_layer=back, name=f"both_ways_{index}")
+        x = layers.LayerNormalization(name=f"norm_{index}")(recurrent(x))
+        x = layers.Dropout(dropout, seed=seed + 4, name=f"dropout_{index}")(x)
+    return x
+
+
+@register(
+    "deep_speech",
+    task="speech_recognition",
+    source="Hannun et al. 2014, arXiv:1412.5567; Amodei et al. 2015, arXiv:1512.02595; the notes, bidirectional networks and CTC",
+    streams=False,
+    causal=False,
+    example={**EXAMPLE, "channels": 8, "units": 8},
+    variants=({**EXAMPLE, "channels": 8, "units": 8, "depth": 1, "cell": "lstm", "stride": 4},),
+)
+def deep_speech(*, num_mels=40, symbols=29, channels=128, stride=2, units=128, depth=2, cell="gru", masks=0, dropout=0.1, seed=0):
+    """Two convolutions over time, the first with a stride, and recurrent layers that read both ways: it needs the whole clip.
+
+    frames: (batch, time, num_mels) float32. logits: (batch, ceil(time / stride), symbols) float32. cell: 'gru' or 'lstm'.
+    masks: SpecAugment's of time, and as many of frequency, in training.
+    """
+    check_sizes(channels=channels, stride=stride, units=units, depth=depth)
+    first = 1000 * seed
+    frames, x = _start(num_mels, masks, first)
+    x = _convolution(x, channels, 9, first + 1, "conv_1", stride=stride, causal=False)
+    x = _convolution(x, channels, 5, first + 2, "conv_2", causal=False)
+    x = _recurrent(x, units, depth, cell, True, dropout, first)
+    return _model("deep_speech", frames, x, symbols, first + 3)
+
+
+@register(
+    "streaming_deep_speech",
+    task="speech_recognition",
+    source="Amodei et al. 2015, arXiv:1512.02595, without the look ahead",
+    streams=True,
+    example={**EXAMPLE, "channels": 8, "units": 8},
+    variants=({**EXAMPLE, "channels": 8, "units": 8, "depth": 1, "cell": "lstm", "stride": 4},),
+)
+def streaming_deep_speech(
+    *, num_mels=40, symbols=29, channels=128, stride=2, units=192, depth=2, cell="gru", masks=0, dropout=0.1, seed=0
+):
+    """The same, looking back only: it writes while it hears.
+
+    frames: (batch, time, num_mels) float32. logits: (batch, ceil(time / stride), symbols) float32. The arguments: as deep_speech's.
+    """
+    check_sizes(channels=channels, stride=stride, units=units, depth=depth)
+    first = 1000 * seed
+    frames, x = _start(num_mels, masks, first)
+    x = _convolution(x, channels, 9, first + 1, "conv_1", stride=stride)
+    x = _convolution(x, channels, 5, first + 2, "conv_2")
+    x = _recurrent(x, units, depth, cell, False, dropout, first)
+    return _model("streaming_deep_speech", frames, x, symbols, first + 3)
+
+
+@register(
+    "tdnn_recognizer",
+    task="speech_recognition",
+    source="Waibel et al. 1989; Peddinti et al. 2015; the notes, time-delay neural networks",
+    streams=False,
+    causal=False,
+    example={**EXAMPLE, "channels": 8},
+)
+def tdnn_recognizer(*, num_mels=40, symbols=29, channels=192, stride=2, dilations=(1, 2, 3, 3), masks=0, dropout=0.1, seed=0):
+    """A time-delay neural network: convolutions whose taps stand further and further apart, as far ahead as back.
+
+    frames: (batch, time, num_mels) float32. logits: (batch, ceil(time / stride), symbols) float32. dilations: frames between the three taps
+    of each layer after the first. masks: as deep_speech's.
+    """
+    check_sizes(channels=channels, stride=stride)
+    for dilation in dilations:
+        check_sizes(dilations=dilation)
+    first = 1000 * seed
+    frames, x = _start(num_mels, masks, first)
+    x = _convolution(x, channels, 5, first + 1, "conv_0", stride=stride, causal=False)
+    for index, dilation in enumerate(dilations, 1):
+        x = _convolution(x, channels, 3, first + 10 * index, f"conv_{index}", dilation=dilation, causal=False)
+        x = layers.Dropout(dropout, seed=first + 10 * index + 1, name=f"dropout_{index}")(x)
+    return _model("tdnn_recognizer", frames, x, symbols, first + 2)
+
+
+@register(
+    "separable_recognizer",
+    task="speech_recognition",
+    source="Kriman et al. 2019, arXiv:1910.10261 (QuartzNet); Majumdar & Ginsburg 2020, arXiv:2004.08531 (MatchboxNet); causal",
+    streams=True,
+    example={**EXAMPLE, "channels": 8, "blocks": 2, "kernel_size": 3},
+)
+def separable_recognizer(
+    *, num_mels=40, symbols=29, channels=96, stride=2, blocks=8, kernel_size=9, masks=0, dropout=0.1, seed=0
+):
+    """A residual network of depthwise-separable convolutions that look back only: small, and it streams.
+
+    frames: (batch, time, num_mels) float32. logits: (batch, ceil(time / stride), symbols) float32. It sees stride * blocks *
+    (kernel_size - 1) + 5 frames back. masks: as deep_speech's.
+    """
+    check_sizes(channels=channels, stride=stride, blocks=blocks, kernel_size=kernel_size)
+    first = 1000 * seed
+    frames, x = _start(num_mels, masks, first)
+    x = _convolution(x, channels, 5, first + 1, "stem", stride=stride)
+    for index in range(1, blocks + 1):
+        place = first + 10 * index
+        options = {"use_bias": False, "depthwise_initializer": HeNormal(place)}
+        y = CausalDepthwiseConv1D(kernel_size, name=f"block_{index}_time", **options)(x)
+        y = layers.Dense(channels, use_bias=False, kernel_initializer=HeNormal(place + 1), name=f"block_{index}_mix")(y)
+        y = layers.BatchNormalization(name=f"block_{index}_norm")(y)
+        x = layers.ReLU(6.0, name=f"block_{index}_relu")(layers.Add(name=f"block_{index}_add")([x, y]))
+        x = layers.Dropout(dropout, seed=place + 2, name=f"block_{index}_dropout")(x)
+    return _model("separable_recognizer", frames, x, symbols, first + 2)
+
+
+@register(
+    "conformer",
+    task="speech_recognition",
+    source="Gulati et al. 2020, arXiv:2005.08100, with sinusoidal positions",
+    streams=False,
+    causal=False,
+    example={**EXAMPLE, "dimensions": 8, "blocks": 1, "heads": 2, "kernel_size": 3},
+)
+def conformer(
+    *, num_mels=40, symbols=29, dimensions=96, stride=4, blocks=4, heads=4, kernel_size=15, masks=0, dropout=0.1, seed=0
+):
+    """A small Conformer: attention for what is far, a convolution for what is near, between two halves of a feed-forward layer.
+
+    frames: (batch, time, num_mels) float32. logits: (batch, ceil(time / stride), symbols) float32. stride: an even number of frames.
+    masks: as deep_speech's.
+    """
+    check_sizes(dimensions=dimensions, blocks=blocks, heads=heads, kernel_size=kernel_size)
+    check_sizes(least=2, stride=stride)
+    if stride % 2:
+        raise InputError(f"`stride` is {stride}; expected an even number.")
+    first = 1000 * seed
+    frames, x = _start(num_mels, masks, first)
+    x = _convolution(x, dimensions, 5, first + 1, "conv_1", stride=2, causal=False)
+    x = _convolution(x, dimensions, 5, first + 2, "conv_2", stride=stride // 2, causal=False)
+    x = layers.Dense(dimensions, kernel_initializer=GlorotUniform(first + 3), name="embedding")(x)
+    x = SinusoidalPositions(name="positions")(x)
+    for index in range(1, blocks + 1):
+        x = _conformer_block(x, heads, kernel_size, dropout, index, first + 20 * index)
+    return _model("conformer", frames, x, symbols, first + 4)
+
+
+def _conformer_block(x, heads, kernel_size, dropout, index, seed):
+    def added(x, y, name, place, share=1.0):
+        y = layers.Dropout(dropout, seed=seed + place, name=f"{name}_dropout_{index}")(y)
+        return layers.Add(name=f"{name}_added_{index}")([x, layers.Rescaling(share, name=f"{name}_share_{index}")(y)])
+
+    def dense(size, place, name, activation=None):
+        return layers.Dense(size, activation, kernel_initializer=GlorotUniform(seed + place), name=f"{name}_{index}")
+
+    def half(x, name, place):
+        y = dense(4 * size, place, f"{name}_wide", "silu")(layers.LayerNormalization(name=f"{name}_norm_{index}")(x))
+        return added(x, dense(size, place + 1, f"{name}_narrow")(y), name, place + 2, 0.5)
+
+    size = x.shape[-1]
+    x = half(x, "before", 0)
+    y = layers.LayerNormalization(name=f"attention_norm_{index}")(x)
+    x = added(x, MultiHeadAttention(heads, seed=seed + 3, name=f"attention_{index}")(y, y), "attention", 6)
+    y = dense(2 * size, 7, "gated")(layers.LayerNormalization(name=f"convolution_norm_{index}")(x))
+    values, gates = ops.split(y, 2, axis=-1)
+    y = layers.Multiply(name=f"gates_{index}")([values, layers.Activation("sigmoid", name=f"open_{index}")(gates)])
+    y = CentredDepthwiseConv1D(kernel_size, depthwise_initializer=HeNormal(seed + 8), name=f"convolution_{index}")(y)
+    y = layers.Activation("silu", name=f"activated_{index}")(layers.BatchNormalization(name=f"batch_norm_{index}")(y))
+    x = added(x, dense(size, 9, "mixed")(y), "convolution", 10)
+    return layers.LayerNormalization(name=f"norm_{index}")(half(x, "after", 11))
