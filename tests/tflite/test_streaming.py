@@ -22,7 +22,9 @@ _built = {}
 def test_every_streaming_model_streams_in_any_chunking(name, seed, time):
     if name not in _built:
         _built[name] = example(name)[0]
-    stride = 8 if CASES[name][0].task in ("speech_encoder", "speech_recognition", "trigger_word") else 1  # a multiple of their strides
+    stride = (
+        8 if CASES[name][0].task in ("speech_encoder", "speech_recognition", "trigger_word") else 1
+    )  # a multiple of their strides
     _, x = example(name, batch=1, time=time * stride, seed=seed)
     assert_streams_as_a_whole(_built[name], x, [stride, 2 * stride, 3 * stride], seed)
 

@@ -13,7 +13,6 @@ print(search.best()[0].text)
 """
 
 import dataclasses
-import weakref
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from .errors import InputError
 
 SPACE = " "  # a symbol of its own between words
 IMPOSSIBLE = -1e4  # the logarithm of a probability of zero, so that sums stay numbers
+SWEEP = 256  # frames between two times that prefixes are forgotten
 STARTS = "\u2581"  # before the symbols that begin a word, as SentencePiece has it
 
 
@@ -145,10 +145,10 @@ class GreedySearch:
 class _Prefix:
     """A node of the tree of prefixes: what language model, hot words and word bonus say of it does not depend on the frames."""
 
-    __slots__ = ("parent", "symbol", "children", "partial", "state", "bonus", "completed", "__weakref__")
+    __slots__ = ("parent", "symbol", "children", "partial", "state", "bonus", "completed")
 
     def __init__(self, parent, symbol, partial, state, bonus):
-        self.parent, self.symbol, self.children, self.completed = parent, symbol, None, None
+        self.parent, self.symbol, self.children, self.completed = parent, symbol, {}, None
         self.partial, self.state, self.bonus = partial, state, bonus
 
 
@@ -203,7 +203,10 @@ class PrefixBeamSearch:
     def reset(self):
         """Begins anew."""
         state = self._model.start() if self._model else None
-        self._nodes, self._spans = [_Prefix(None, -1, "", state, 0.0)], [None]
+        self._nodes, self._spans = (
+            [_Prefix(None, -1, "", state, 0.0)],
+            [None],
+        )  # a span: (the one before, symbol, start, end, peak)
         self._ends_blank, self._ends_label = np.zeros(1), np.full(1, -np.inf)
         self._places = np.zeros((2, 1), int)  # in the lexicon's automaton and in the hot words'
         self._frames = 0
@@ -217,7 +220,7 @@ class PrefixBeamSearch:
     def best(self, count=1, final=True):
         """The `count` best: [Hypothesis], the best first. final: whether this is the end, so that the last word and the end count."""
         total, scored = np.logaddexp(self._ends_blank, self._ends_label), []
-        bonuses = self._bonuses(np.arange(len(self._nodes)))
+        bonuses = self._with_hot(np.array([node.bonus for node in self._nodes]), self._places[1])
         for i, node in enumerate(self._nodes):
             bonus = bonuses[i]
             if final:
@@ -258,9 +261,9 @@ class PrefixBeamSearch:
             following[1][:, ends] = self._hot_next[0, tried[ends]]
         said_anew = self._merge(tried, grown, blank, again)
         stay = np.logaddexp(blank, again)
-        scores = np.concatenate(
-            [stay + self._bonuses(np.arange(count)), (grown + self._grown_bonuses(tried, grown, following)).ravel()]
-        )
+        bonus = np.array([node.bonus for node in self._nodes])
+        grown_scores = grown + self._grown_bonuses(bonus, tried, grown, following)
+        scores = np.concatenate([stay + self._with_hot(bonus, self._places[1]), grown_scores.ravel()])
         kept = np.flatnonzero((scores >= scores.max() - self._margin) & (scores > -np.inf))
         if len(kept) > self._width:
             kept = kept[np.argpartition(-scores[kept], self._width - 1)[: self._width]]
@@ -282,20 +285,18 @@ class PrefixBeamSearch:
             grown[parent, k] = -np.inf
         return said_anew
 
-    def _bonuses(self, which):
+    def _with_hot(self, bonus, places):
         """What prefixes score beside their probability, beginnings of hot words included."""
-        bonus = np.array([self._nodes[i].bonus for i in which])
-        return bonus if self._values is None else bonus + self._values[self._places[1, which]]
+        return bonus if self._values is None else bonus + self._values[places]
 
-    def _grown_bonuses(self, tried, grown, following):
+    def _grown_bonuses(self, bonus, tried, grown, following):
         """The same of prefixes that would grow: (prefixes, tried)."""
-        bonus = np.repeat(np.array([[node.bonus] for node in self._nodes]), len(tried), axis=1)
+        bonus = np.repeat(bonus[:, None], len(tried), axis=1)
         ends = self._alphabet.ends[tried]
         if ends.any():
-            for i, node in enumerate(self._nodes):
-                if node.partial and (grown[i, ends] > -np.inf).any():
-                    bonus[i, ends] = self._completed(node)[0]
-        return bonus if self._values is None else bonus + self._values[following[1]]
+            alive = (grown[:, ends] > -np.inf).any(axis=1).tolist()
+            bonus[:, ends] = [[self._completed(node)[0] if there else 0.0] for node, there in zip(self._nodes, alive)]
+        return self._with_hot(bonus, following[1])
 
     def _completed(self, node):
         """(bonus, language model's state) once the word under way has ended."""
@@ -311,40 +312,49 @@ class PrefixBeamSearch:
 
     def _keep(self, kept, tried, frame, blank, again, grown, following, repeated, said_anew):
         """The chosen prefixes become those of the next frame."""
-        count, time, nodes, spans, places = len(self._nodes), self._frames, [], [], []
-        rates = np.empty((2, len(kept)))
-        for row, choice in enumerate(kept.tolist()):
-            if choice < count:
-                node, chain = self._nodes[choice], self._spans[choice]
-                if choice in said_anew:
-                    chain = (self._spans[said_anew[choice]], node.symbol, time, time + 1, frame[node.symbol])
-                elif repeated[choice]:  # the label goes on
-                    before, symbol, start, _, peak = chain
-                    chain = (before, symbol, start, time + 1, max(peak, frame[symbol]))
-                rates[:, row] = blank[choice], again[choice]
-                places.append(self._places[:, choice])
-            else:
-                i, k = divmod(choice - count, len(tried))
-                symbol = int(tried[k])
-                node, chain = self._child(self._nodes[i], symbol), (self._spans[i], symbol, time, time + 1, frame[symbol])
-                rates[:, row] = -np.inf, grown[i, k]
-                places.append(following[:, i, k])
+        count, time, heard = len(self._nodes), self._frames, frame.tolist()
+        stays = kept < count
+        which, column = np.where(stays, kept, (kept - count) // max(1, len(tried))), (kept - count) % max(1, len(tried))
+        nodes, spans = [], []
+        for stay, i, symbol in zip(stays.tolist(), which.tolist(), tried[column].tolist() if len(tried) else kept.tolist()):
+            node, chain = self._nodes[i], self._spans[i]
+            if not stay:
+                node, chain = self._child(node, symbol), (chain, symbol, time, time + 1, heard[symbol])
+            elif i in said_anew:
+                chain = (self._spans[said_anew[i]], node.symbol, time, time + 1, heard[node.symbol])
+            elif repeated[i]:  # the label goes on
+                before, symbol, start, _, peak = chain
+                chain = (before, symbol, start, time + 1, max(peak, heard[symbol]))
             nodes.append(node)
             spans.append(chain)
-        self._nodes, self._spans, self._places = nodes, spans, np.array(places).T
-        self._ends_blank, self._ends_label = rates
+        self._ends_blank = np.where(stays, blank[which], -np.inf)
+        self._ends_label, self._places = again[which], self._places[:, which]
+        if not stays.all():
+            self._ends_label[~stays] = grown[which[~stays], column[~stays]]
+            self._places[:, ~stays] = following[:, which[~stays], column[~stays]]
+        self._nodes, self._spans = nodes, spans
+        if time % SWEEP == SWEEP - 1:
+            self._forget()
 
     def _child(self, node, symbol):
-        if node.children is None:
-            node.children = weakref.WeakValueDictionary()  # what is given up is forgotten
         child = node.children.get(symbol)
         if child is None:
-            rest, bonus, state, partial = self._alphabet.rest[symbol], node.bonus, node.state, node.partial
+            bonus, state, partial = node.bonus, node.state, node.partial
             if self._alphabet.ends[symbol]:
                 bonus, state = self._completed(node)
                 partial = ""
-            child = node.children[symbol] = _Prefix(node, symbol, partial + rest, state, bonus)
+            child = node.children[symbol] = _Prefix(node, symbol, partial + self._alphabet.rest[symbol], state, bonus)
         return child
+
+    def _forget(self):
+        """Drops the prefixes that were given up and that nothing kept begins with, so that memory does not grow with them."""
+        alive = {}
+        for node in self._nodes:
+            while node is not None and id(node) not in alive:
+                alive[id(node)] = node
+                node = node.parent
+        for node in alive.values():
+            node.children = {symbol: child for symbol, child in node.children.items() if id(child) in alive}
 
 
 def _automaton(alphabet, words, strict):
