@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from pathlib import Path
 
@@ -14,8 +15,11 @@ folder, kind = Path(sys.argv[1]), sys.argv[2]
 setting = json.loads((folder / "setting.json").read_text("utf8"))
 model = {}
 if kind == "model":
-    # its bonus for unknown words beside the model's own is taken away, so that both searches score alike
-    model = {"kenlm_model_path": str(folder / "words.arpa"), "unigrams": setting["words"], "unk_score_offset": 0.0}
+    model = {
+        "kenlm_model_path": str(folder / "words.arpa"),
+        "unigrams": setting["words"],
+        "unk_score_offset": setting["unknown"] / math.log(10),
+    }
 decoder = build_ctcdecoder(setting["symbols"], alpha=setting["weight"], beta=setting["word_bonus"], **model)
 with np.load(folder / "clips.npz") as stored:
     clips = [stored[name] for name in stored.files]

@@ -59,7 +59,7 @@ def text_of(labels, symbols=SYMBOLS):
 @settings(max_examples=25, deadline=None)
 def test_a_language_model_a_bonus_and_hot_words_weigh_as_they_say(seed, width):
     frames, model = rates(seed, 12), NGramModel.estimate(TEXTS, 2)
-    weight, bonus, hot = 0.7, 0.3, 2.0
+    weight, unknown, bonus, hot = 0.7, -1.5, 0.3, 2.0
 
     def extra(labels, final=False):
         *words, partial = text_of(labels).split(" ")
@@ -68,9 +68,17 @@ def test_a_language_model_a_bonus_and_hot_words_weigh_as_they_say(seed, width):
             words, partial = [*words, partial], ""
         total = bonus * len(words) + hot * sum(word == "ab" for word in words)
         total += weight * model.log_probabilities(words, end=final).sum() if words or final else 0.0
+        total += weight * unknown * sum(word not in model for word in words)
         return total + hot * {"a": 0.5, "ab": 1.0}.get(partial, 0.0)
 
-    options = {"language_model": model, "weight": weight, "word_bonus": bonus, "hot_words": ["ab"], "hot_weight": hot}
+    options = {
+        "language_model": model,
+        "weight": weight,
+        "unknown": unknown,
+        "word_bonus": bonus,
+        "hot_words": ["ab"],
+        "hot_weight": hot,
+    }
     found = heard(PrefixBeamSearch(SYMBOLS, width=width, least=-np.inf, **options), cut(frames, seed), count=width)
     expected = [(labels, rate + extra(labels, final=True)) for labels, rate in oracle.prefix_beam(frames, width, extra=extra)]
     expected.sort(key=lambda one: -one[1])

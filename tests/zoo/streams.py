@@ -1,19 +1,29 @@
 """What it means to stream: frame by frame gives what the whole gives, in any chunking."""
 
+import functools
+
 import numpy as np
+import tensorflow as tf
 
 from tflite.streaming import initial_state, to_step_model
 
 
+@functools.cache
+def compiled_step(model, size):
+    """(a step of the model as a graph, its states): made once, since a property is tested on many streams."""
+    step, states = to_step_model(model, size)
+    return tf.function(lambda inputs: step(inputs, training=False)), states
+
+
 def streamed(model, x, sizes, rng):
     """The model's output on (1, time, ...) inputs, run in steps of random sizes with the states carried over."""
-    steps = {size: to_step_model(model, size) for size in sizes}
+    steps = {size: compiled_step(model, size) for size in sizes}
     (name,) = [tensor.name for tensor in model.inputs]
     _, states = steps[sizes[0]]
     state, outputs, position = initial_state(states), [], 0
     while position + min(sizes) <= x.shape[1]:
         size = int(rng.choice([size for size in sizes if position + size <= x.shape[1]]))
-        result = steps[size][0]({name: x[:, position : position + size], **state}, training=False)
+        result = steps[size][0]({name: x[:, position : position + size], **state})
         (key,) = model.output.keys()
         outputs.append(np.asarray(result[key]))
         state = {s.input: np.asarray(result[s.output]) for s in states}

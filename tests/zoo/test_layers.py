@@ -10,7 +10,8 @@ from tests.zoo.streams import assert_streams_as_a_whole
 from tflite.runtime import FrontEnd
 from zoo.errors import InputError
 from zoo.layers.audio import MelFrontEnd, Spectrogram, speech_embedding_front_end
-from zoo.layers.temporal import CausalConv2D, CausalDepthwiseConv1D, FrameStack
+from zoo.layers.augmentation import SpecAugment
+from zoo.layers.temporal import CausalConv2D, CausalDepthwiseConv1D, FramePadding, FrameStack, TimeConv1D
 
 RANDOM = np.random.default_rng(7)
 
@@ -137,3 +138,48 @@ def test_stacked_frames_stand_side_by_side_with_those_before():
     np.testing.assert_array_equal(FrameStack(3)(x)[0], expected)
     with pytest.raises(InputError, match="`count` is 0"):
         FrameStack(0)
+
+
+def test_spec_augment_hides_whole_frames_and_bands_in_training_alone():
+    layer = SpecAugment(time_masks=2, time_width=10, band_masks=1, band_width=3, time_share=0.2, seed=0)
+    frames = np.ones((64, 30, 8), "float32")
+    np.testing.assert_array_equal(layer(frames), frames)
+    found = np.asarray(layer(frames, training=True))
+    hidden = found == 0
+    times, bands = hidden.all(axis=2), hidden.all(axis=1)
+    np.testing.assert_array_equal(hidden, times[:, :, None] | bands[:, None])
+    assert times.sum(axis=1).max() <= 2 * 6 and times.any() and bands.sum(axis=1).max() == 3
+    assert len({row.tobytes() for row in times}) > 10  # each clip has its own
+    short = np.asarray(layer(frames, mask=np.arange(30)[None] < np.full((64, 1), 5), training=True))
+    assert (short[:, 6:] == 0).all(axis=2).sum() == 0  # what is hidden is a share of the clip, and in it
+    with pytest.raises(InputError, match="`time_share` is 2; expected 0 to 1"):
+        SpecAugment(time_share=2)
+
+
+def test_padding_is_what_follows_a_clip_and_silence_inside_it_is_none():
+    frames = np.ones((3, 6, 2), "float32")
+    frames[0, 4:] = 0
+    frames[1, 2:4] = 0
+    frames[2] = 0
+    mask = FramePadding().compute_mask(frames)
+    assert np.asarray(mask).tolist() == [[True] * 4 + [False] * 2, [True] * 6, [False] * 6]
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_convolution_over_time_shortens_its_mask_and_hears_no_padding(size, stride):
+    random = np.random.default_rng(0)
+    frames = random.normal(size=(2, 11, 3)).astype("float32")
+    layer = TimeConv1D(4, size, strides=stride, causal=False)
+    whole = np.asarray(layer(frames))
+    if stride == 1 and size % 2:
+        same = keras.layers.Conv1D(4, size, padding="same")
+        same.build(frames.shape)
+        same.set_weights(layer.get_weights())
+        np.testing.assert_allclose(whole, same(frames), atol=1e-6)
+    padded = np.concatenate([frames, random.normal(size=(2, 5, 3))], axis=1).astype("float32")
+    mask = np.broadcast_to(np.arange(16) < 11, (2, 16))
+    found = np.asarray(layer(padded, mask=mask))
+    shorter = np.asarray(layer.compute_mask(padded, mask))
+    assert found.shape[1] == shorter.shape[1] == -(-16 // stride) and shorter.sum(axis=1).tolist() == [whole.shape[1]] * 2
+    np.testing.assert_allclose(found[:, : whole.shape[1]], whole, atol=1e-6)

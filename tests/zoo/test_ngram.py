@@ -28,6 +28,7 @@ def test_it_is_kneser_neys_and_every_context_sums_to_one(sentences, order, unsee
     model = NGramModel.estimate(sentences, order)
     probability, vocabulary = kneser_ney(sentences, order, lambda counts: discounts(np.array(counts)))
     assert set(model.vocabulary) == vocabulary | {"<s>"}
+    assert "<unk>" not in model and all((word in model) == (word in vocabulary) for word in "abcde")
     for text in (sentences[0], unseen):
         known = [word if word in vocabulary else "<unk>" for word in text]
         words = ["<s>", *known, "</s>"]

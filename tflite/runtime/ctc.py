@@ -158,7 +158,8 @@ class PrefixBeamSearch:
     symbols: the name of each, the blank's is not read. boundary: ' ', a symbol that stands between words; '\u2581', the mark before symbols
     that begin one; None: each symbol is a word. frame_s: seconds of a frame, for times.
     language_model: with start() -> state, advance(state, word) -> (natural log probability, state), finish(state) -> log probability of the
-    end, such as zoo.decoding.ngram.NGramModel; it counts `weight` times. word_bonus: added a word, against the language model's and the
+    end, and `word in model`, such as zoo.decoding.ngram.NGramModel; it counts `weight` times. unknown: added to the log probability of a word
+    that it does not know, which is that of all such words together; else words would be run together into unknown ones. word_bonus: added a word, against the language model's and the
     acoustic model's liking for few. hot_words: words that score `hot_weight` more, a beginning of one its share. lexicon: words, no other
     is found. least: symbols less likely than this at a frame are not tried (log probability; -inf: all are). margin: prefixes that score
     less than the best by more than this are given up.
@@ -174,6 +175,7 @@ class PrefixBeamSearch:
         width=64,
         language_model=None,
         weight=0.5,
+        unknown=-23.0,
         word_bonus=0.0,
         hot_words=(),
         hot_weight=5.0,
@@ -188,7 +190,7 @@ class PrefixBeamSearch:
             if isinstance(words, str):
                 raise InputError(f"`{name}` is the text {words!r}; expected a list of words.")
         self._width, self._least, self._margin = width, least, margin
-        self._model, self._weight, self._word_bonus = language_model, weight, word_bonus
+        self._model, self._weight, self._unknown, self._word_bonus = language_model, weight, unknown, word_bonus
         self._hot, self._hot_weight = frozenset(hot_words), hot_weight
         self._lexicon = self._words = self._values = self._hot_next = None
         if lexicon is not None:
@@ -306,7 +308,7 @@ class PrefixBeamSearch:
                 bonus += self._word_bonus + (self._hot_weight if node.partial in self._hot else 0.0)
                 if self._model:
                     rate, state = self._model.advance(state, node.partial)
-                    bonus += self._weight * rate
+                    bonus += self._weight * (rate if node.partial in self._model else rate + self._unknown)
             node.completed = bonus, state
         return node.completed
 

@@ -152,6 +152,10 @@ class NGramModel:
             place = level.find(place, np.array([word]), len(self.vocabulary))
         return int(place[0])
 
+    def __contains__(self, word):
+        """Whether the model knows a word."""
+        return word in self._index and self._index[word] > UNKNOWN
+
     def start(self):
         """The state at a sequence's start, for `advance`: the places of the n-grams that end here, one of each order, -1 for none."""
         return (START, *[-1] * (self.order - 2))[: self.order - 1]
