@@ -69,6 +69,7 @@ def test_a_language_model_a_bonus_and_hot_words_weigh_as_they_say(seed, width):
         total = bonus * len(words) + hot * sum(word == "ab" for word in words)
         total += weight * model.log_probabilities(words, end=final).sum() if words or final else 0.0
         total += weight * unknown * sum(word not in model for word in words)
+        total += weight * unknown * (not any(word.startswith(partial) for word in ("a", "ab", "b", "ba")))
         return total + hot * {"a": 0.5, "ab": 1.0}.get(partial, 0.0)
 
     options = {

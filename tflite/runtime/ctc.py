@@ -145,10 +145,10 @@ class GreedySearch:
 class _Prefix:
     """A node of the tree of prefixes: what language model, hot words and word bonus say of it does not depend on the frames."""
 
-    __slots__ = ("parent", "symbol", "children", "partial", "state", "bonus", "completed")
+    __slots__ = ("parent", "symbol", "partial", "state", "bonus", "completed")
 
     def __init__(self, parent, symbol, partial, state, bonus):
-        self.parent, self.symbol, self.children, self.completed = parent, symbol, {}, None
+        self.parent, self.symbol, self.completed = parent, symbol, None
         self.partial, self.state, self.bonus = partial, state, bonus
 
 
@@ -158,10 +158,10 @@ class PrefixBeamSearch:
     symbols: the name of each, the blank's is not read. boundary: ' ', a symbol that stands between words; '\u2581', the mark before symbols
     that begin one; None: each symbol is a word. frame_s: seconds of a frame, for times.
     language_model: with start() -> state, advance(state, word) -> (natural log probability, state), finish(state) -> log probability of the
-    end, and `word in model`, such as zoo.decoding.ngram.NGramModel; it counts `weight` times. unknown: added to the log probability of a word
-    that it does not know, which is that of all such words together; else words would be run together into unknown ones. word_bonus: added a word, against the language model's and the
-    acoustic model's liking for few. hot_words: words that score `hot_weight` more, a beginning of one its share. lexicon: words, no other
-    is found. least: symbols less likely than this at a frame are not tried (log probability; -inf: all are). margin: prefixes that score
+    end, `word in model` and `vocabulary`, such as zoo.decoding.ngram.NGramModel; it counts `weight` times. unknown: added to the log
+    probability of a word that it does not know, which is that of all such words together, as soon as no known word begins so; else words
+    would be run together into unknown ones. word_bonus: added a word, against the liking of both models for few. hot_words: words that
+    score `hot_weight` more, a beginning of one its share. lexicon: words, no other is found. least: symbols less likely than this at a frame are not tried (log probability; -inf: all are). margin: prefixes that score
     less than the best by more than this are given up.
     """
 
@@ -192,25 +192,26 @@ class PrefixBeamSearch:
         self._width, self._least, self._margin = width, least, margin
         self._model, self._weight, self._unknown, self._word_bonus = language_model, weight, unknown, word_bonus
         self._hot, self._hot_weight = frozenset(hot_words), hot_weight
-        self._lexicon = self._words = self._values = self._hot_next = None
-        if lexicon is not None:
-            self._lexicon, depths = _automaton(self._alphabet, lexicon, strict=True)
-            self._words = depths >= 1.0
+        self._only = None if lexicon is None else frozenset(lexicon)
+        self._automata = []
+        if self._only is not None:
+            self._automata.append(_automaton(self._alphabet, self._only, lambda share: 0.0 * share, only=True))
         if self._hot:
-            self._hot_next, depths = _automaton(self._alphabet, self._hot, strict=False)
-            self._values = hot_weight * np.append(depths, 0.0)  # -1, the last: no beginning of a hot word
+            self._automata.append(_automaton(self._alphabet, self._hot, lambda share: hot_weight * share))
+        if language_model:
+            # at once, not when a word is over: else prefixes that no word begins with crowd out others
+            known = [word for word in language_model.vocabulary if word in language_model and SPACE not in word]
+            self._automata.append(_automaton(self._alphabet, known, lambda share: 0.0 * share, of_none=weight * unknown))
         self._spoken = np.delete(np.arange(len(self._alphabet.symbols)), blank)
         self.reset()
 
     def reset(self):
         """Begins anew."""
         state = self._model.start() if self._model else None
-        self._nodes, self._spans = (
-            [_Prefix(None, -1, "", state, 0.0)],
-            [None],
-        )  # a span: (the one before, symbol, start, end, peak)
+        self._nodes, self._children = [_Prefix(None, -1, "", state, 0.0)], {}  # by its parent's identity and its symbol
+        self._spans = [None]  # of the last label, and so on to the first: (the one before, symbol, start, end, peak)
         self._ends_blank, self._ends_label = np.zeros(1), np.full(1, -np.inf)
-        self._places = np.zeros((2, 1), int)  # in the lexicon's automaton and in the hot words'
+        self._places = np.zeros((len(self._automata), 1), int)
         self._frames = 0
 
     def push(self, log_probabilities):
@@ -222,11 +223,11 @@ class PrefixBeamSearch:
     def best(self, count=1, final=True):
         """The `count` best: [Hypothesis], the best first. final: whether this is the end, so that the last word and the end count."""
         total, scored = np.logaddexp(self._ends_blank, self._ends_label), []
-        bonuses = self._with_hot(np.array([node.bonus for node in self._nodes]), self._places[1])
+        bonuses = self._under_way(np.array([node.bonus for node in self._nodes]), self._places)
         for i, node in enumerate(self._nodes):
             bonus = bonuses[i]
             if final:
-                if self._lexicon is not None and node.partial and not self._words[self._places[0, i]]:
+                if self._only is not None and node.partial and node.partial not in self._only:
                     continue
                 bonus, state = self._completed(node)
                 bonus += self._weight * self._model.finish(state) if self._model else 0.0
@@ -253,19 +254,19 @@ class PrefixBeamSearch:
         grown = total[:, None] + frame[tried]
         same = last[:, None] == tried
         grown[same] = (self._ends_blank[:, None] + frame[tried])[same]
-        following = np.zeros((2, count, len(tried)), int)
-        if self._lexicon is not None:
-            following[0] = self._lexicon[self._places[0]][:, tried]
-            grown[following[0] < 0] = -np.inf
-        if self._values is not None:
-            following[1] = np.where(self._places[1][:, None] < 0, -1, self._hot_next[self._places[1]][:, tried])
-            ends = self._alphabet.ends[tried]  # after any word a hot one may come
-            following[1][:, ends] = self._hot_next[0, tried[ends]]
+        following = np.empty((len(self._automata), count, len(tried)), int)
+        for automaton, places, after in zip(self._automata, self._places, following):
+            after[:] = np.where(places[:, None] < 0, -1, automaton.table[places][:, tried])
+            if automaton.only:
+                grown[after < 0] = -np.inf
+            else:  # after any word another may begin
+                ends = self._alphabet.ends[tried]
+                after[:, ends] = automaton.table[0, tried[ends]]
         said_anew = self._merge(tried, grown, blank, again)
         stay = np.logaddexp(blank, again)
         bonus = np.array([node.bonus for node in self._nodes])
         grown_scores = grown + self._grown_bonuses(bonus, tried, grown, following)
-        scores = np.concatenate([stay + self._with_hot(bonus, self._places[1]), grown_scores.ravel()])
+        scores = np.concatenate([stay + self._under_way(bonus, self._places), grown_scores.ravel()])
         kept = np.flatnonzero((scores >= scores.max() - self._margin) & (scores > -np.inf))
         if len(kept) > self._width:
             kept = kept[np.argpartition(-scores[kept], self._width - 1)[: self._width]]
@@ -287,9 +288,9 @@ class PrefixBeamSearch:
             grown[parent, k] = -np.inf
         return said_anew
 
-    def _with_hot(self, bonus, places):
-        """What prefixes score beside their probability, beginnings of hot words included."""
-        return bonus if self._values is None else bonus + self._values[places]
+    def _under_way(self, bonus, places):
+        """What prefixes score beside their probability, with what their words under way begin."""
+        return sum((automaton.values[row] for automaton, row in zip(self._automata, places)), start=bonus)
 
     def _grown_bonuses(self, bonus, tried, grown, following):
         """The same of prefixes that would grow: (prefixes, tried)."""
@@ -298,7 +299,7 @@ class PrefixBeamSearch:
         if ends.any():
             alive = (grown[:, ends] > -np.inf).any(axis=1).tolist()
             bonus[:, ends] = [[self._completed(node)[0] if there else 0.0] for node, there in zip(self._nodes, alive)]
-        return self._with_hot(bonus, following[1])
+        return self._under_way(bonus, following)
 
     def _completed(self, node):
         """(bonus, language model's state) once the word under way has ended."""
@@ -339,49 +340,56 @@ class PrefixBeamSearch:
             self._forget()
 
     def _child(self, node, symbol):
-        child = node.children.get(symbol)
+        child = self._children.get((id(node), symbol))
         if child is None:
             bonus, state, partial = node.bonus, node.state, node.partial
             if self._alphabet.ends[symbol]:
                 bonus, state = self._completed(node)
                 partial = ""
-            child = node.children[symbol] = _Prefix(node, symbol, partial + self._alphabet.rest[symbol], state, bonus)
+            child = _Prefix(node, symbol, partial + self._alphabet.rest[symbol], state, bonus)
+            self._children[id(node), symbol] = child
         return child
 
     def _forget(self):
         """Drops the prefixes that were given up and that nothing kept begins with, so that memory does not grow with them."""
-        alive = {}
+        alive = set()
         for node in self._nodes:
             while node is not None and id(node) not in alive:
-                alive[id(node)] = node
+                alive.add(id(node))
                 node = node.parent
-        for node in alive.values():
-            node.children = {symbol: child for symbol, child in node.children.items() if id(child) in alive}
+        self._children = {key: child for key, child in self._children.items() if id(child) in alive}
 
 
-def _automaton(alphabet, words, strict):
-    """Which beginning of a word follows which by each symbol: ((beginnings, symbols) int, -1 for none; how much of a word each is, 0 to 1).
+@dataclasses.dataclass(frozen=True)
+class _Automaton:
+    """Which beginning of some words follows which by each symbol.
 
-    strict: a word ends only where it is one of the words; else a symbol that ends a word leads to the start.
+    table: (beginnings, symbols) int, -1 where none does; 0 is the empty one. values: what a word under way scores at each beginning; the
+    last is of what begins none. only: whether no other words may be.
     """
-    beginnings = {"": 0}
-    share = [0.0]
+
+    table: np.ndarray
+    values: np.ndarray
+    only: bool
+
+
+def _automaton(alphabet, words, value, *, of_none=0.0, only=False):
+    """value: of an array of how much of a word each beginning is, 0 to 1."""
+    beginnings, share = {"": 0}, [0.0]
     for word in sorted(words):
         if not word or SPACE in word:
             raise InputError(f"{word!r} is among the words; expected words without spaces.")
         for end in range(1, len(word) + 1):
-            if word[:end] not in beginnings:
-                beginnings[word[:end]] = len(share)
+            place = beginnings.setdefault(word[:end], len(share))
+            if place == len(share):
                 share.append(0.0)
-            place = beginnings[word[:end]]
             share[place] = max(share[place], end / len(word))
     table = np.full((len(share), len(alphabet.symbols)), -1)
+    spoken = [(symbol, rest) for symbol, rest in enumerate(alphabet.rest) if symbol != alphabet.blank]
     for beginning, place in beginnings.items():
-        for symbol, rest in enumerate(alphabet.rest):
-            if symbol == alphabet.blank:
-                continue
+        for symbol, rest in spoken:
             if not alphabet.ends[symbol]:
                 table[place, symbol] = beginnings.get(beginning + rest, -1)
-            elif not strict or share[place] == 1.0 or (not beginning and rest):
+            elif not only or share[place] == 1.0 or (not beginning and rest):
                 table[place, symbol] = beginnings.get(rest, -1)
-    return table, np.array(share)
+    return _Automaton(table, np.append(value(np.array(share)), of_none), only)

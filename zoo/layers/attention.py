@@ -180,6 +180,17 @@ class MultiHeadAttention(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
+class SelfAttention(MultiHeadAttention):
+    """The same of a sequence to itself, by its Keras mask. inputs: (batch, time, q). mask: (batch, time) bool. Returns (batch, time, q)."""
+
+    def build(self, input_shape):
+        super().build(input_shape, input_shape)
+
+    def call(self, inputs, mask=None):
+        return super().call(inputs, inputs, mask)
+
+
+@keras.saving.register_keras_serializable("zoo")
 class SinusoidalPositions(layers.Layer):
     """Adds to each place sines and cosines of its position, from slow to fast ones.
 

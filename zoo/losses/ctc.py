@@ -1,8 +1,7 @@
 """Connectionist temporal classification: labels that come in order, at times that nobody wrote down.
 
 Source: Graves et al. 2006; the notes, asynchronous output without time alignment. Every path through a clip's frames that gives its labels
-once repeats are merged and blanks dropped counts, by the forward-backward algorithm. On two cores it takes about half the time of TensorFlow's own
-operation (benchmarks/ctc.py).
+once repeats are merged and blanks dropped counts, by the forward-backward algorithm. Speed beside others: benchmarks/ctc.py.
 """
 
 import functools

@@ -5,11 +5,11 @@ Every model has the input frames (batch, time, num_mels) float32, frames of zero
 """
 
 import keras
-from keras import layers, ops
+from keras import layers
 from keras.initializers import GlorotUniform, HeNormal, Orthogonal
 
 from zoo.errors import InputError, check_sizes
-from zoo.layers.attention import MultiHeadAttention, SinusoidalPositions
+from zoo.layers.attention import SelfAttention, SinusoidalPositions
 from zoo.layers.augmentation import SpecAugment
 from zoo.layers.decoders import cell_named
 from zoo.layers.temporal import CausalDepthwiseConv1D, CentredDepthwiseConv1D, FramePadding, TimeConv1D
@@ -207,11 +207,10 @@ def _conformer_block(x, heads, kernel_size, dropout, index, seed):
     size = x.shape[-1]
     x = half(x, "before", 0)
     y = layers.LayerNormalization(name=f"attention_norm_{index}")(x)
-    x = added(x, MultiHeadAttention(heads, seed=seed + 3, name=f"attention_{index}")(y, y), "attention", 6)
-    y = dense(2 * size, 7, "gated")(layers.LayerNormalization(name=f"convolution_norm_{index}")(x))
-    values, gates = ops.split(y, 2, axis=-1)
-    y = layers.Multiply(name=f"gates_{index}")([values, layers.Activation("sigmoid", name=f"open_{index}")(gates)])
+    x = added(x, SelfAttention(heads, seed=seed + 3, name=f"attention_{index}")(y), "attention", 6)
+    y = layers.LayerNormalization(name=f"convolution_norm_{index}")(x)
+    y = layers.Multiply(name=f"gated_{index}")([dense(size, 7, "values")(y), dense(size, 12, "gates", "sigmoid")(y)])
     y = CentredDepthwiseConv1D(kernel_size, depthwise_initializer=HeNormal(seed + 8), name=f"convolution_{index}")(y)
     y = layers.Activation("silu", name=f"activated_{index}")(layers.BatchNormalization(name=f"batch_norm_{index}")(y))
     x = added(x, dense(size, 9, "mixed")(y), "convolution", 10)
-    return layers.LayerNormalization(name=f"norm_{index}")(half(x, "after", 11))
+    return layers.LayerNormalization(name=f"norm_{index}")(half(x, "after", 13))
