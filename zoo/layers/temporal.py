@@ -6,18 +6,14 @@ from keras import ops
 from zoo.errors import InputError, check_sizes
 
 
-@keras.saving.register_keras_serializable("zoo")
-class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
-    """A depthwise convolution whose output at t depends on inputs up to t.
-
-    inputs: (batch, time, channels). Returns (batch, time, channels). Zeros precede the stream.
-    """
+class _DepthwiseConv1D(keras.layers.DepthwiseConv1D):
+    """One output a frame, of frames that are padded by hand."""
 
     def __init__(self, kernel_size, **kwargs):
         super().__init__(kernel_size, padding="valid", **kwargs)
         if self.strides != (1,) or self.dilation_rate != (1,):
             raise InputError(f"`strides`, `dilation_rate` are {self.strides}, {self.dilation_rate}; expected 1 and 1.")
-        self.supports_masking = True  # what follows a clip changes nothing in it
+        self.supports_masking = True
 
     def get_config(self):
         config = super().get_config()
@@ -26,6 +22,14 @@ class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class CausalDepthwiseConv1D(_DepthwiseConv1D):
+    """A depthwise convolution whose output at t depends on inputs up to t.
+
+    inputs: (batch, time, channels). Returns (batch, time, channels). Zeros precede the stream; what follows a clip changes nothing in it.
+    """
 
     def call(self, inputs):
         return super().call(ops.pad(inputs, ((0, 0), (self.kernel_size[0] - 1, 0), (0, 0))))
@@ -41,23 +45,11 @@ class CausalDepthwiseConv1D(keras.layers.DepthwiseConv1D):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class CentredDepthwiseConv1D(keras.layers.DepthwiseConv1D):
+class CentredDepthwiseConv1D(_DepthwiseConv1D):
     """A depthwise convolution that looks as far ahead as back, and hears zeros in place of padding.
 
     inputs: (batch, time, channels). mask: (batch, time) bool. Returns (batch, time, channels).
     """
-
-    def __init__(self, kernel_size, **kwargs):
-        super().__init__(kernel_size, padding="valid", **kwargs)
-        self.supports_masking = True
-
-    def get_config(self):
-        config = super().get_config()
-        del config["padding"]
-        return config
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
 
     def call(self, inputs, mask=None):
         return super().call(_centred(_silenced(inputs, mask), self.kernel_size[0]))

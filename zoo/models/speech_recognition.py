@@ -42,19 +42,25 @@ def _convolution(x, channels, kernel_size, seed, name, stride=1, dilation=1, cau
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
-def _recurrent(x, units, depth, cell, bidirectional, dropout, first):
+def _deep_speech(name, both_ways, num_mels, symbols, channels, stride, units, depth, cell, masks, dropout, seed):
+    """Two convolutions and recurrent layers, which look ahead and read both ways, or look back only."""
+    check_sizes(channels=channels, stride=stride, units=units, depth=depth)
     layer, _ = cell_named(cell)
+    first = 1000 * seed
+    frames, x = _start(num_mels, masks, first)
+    x = _convolution(x, channels, 9, first + 1, "conv_1", stride=stride, causal=not both_ways)
+    x = _convolution(x, channels, 5, first + 2, "conv_2", causal=not both_ways)
     for index in range(1, depth + 1):
-        seed = first + 10 * index
-        start = {"kernel_initializer": GlorotUniform(seed), "recurrent_initializer": Orthogonal(seed=seed + 1)}
+        place = first + 10 * index
+        start = {"kernel_initializer": GlorotUniform(place), "recurrent_initializer": Orthogonal(seed=place + 1)}
         recurrent = layer(units, return_sequences=True, name=f"recurrent_{index}", **start)
-        if bidirectional:
-            back = {"kernel_initializer": GlorotUniform(seed + 2), "recurrent_initializer": Orthogonal(seed=seed + 3)}
+        if both_ways:
+            back = {"kernel_initializer": GlorotUniform(place + 2), "recurrent_initializer": Orthogonal(seed=place + 3)}
             back = layer(units, return_sequences=True, go_backwards=True, name=f"backwards_{index}", **back)
             recurrent = layers.Bidirectional(recurrent, backward_layer=back, name=f"both_ways_{index}")
         x = layers.LayerNormalization(name=f"norm_{index}")(recurrent(x))
-        x = layers.Dropout(dropout, seed=seed + 4, name=f"dropout_{index}")(x)
-    return x
+        x = layers.Dropout(dropout, seed=place + 4, name=f"dropout_{index}")(x)
+    return _model(name, frames, x, symbols, first + 3)
 
 
 @register(
@@ -72,13 +78,7 @@ def deep_speech(*, num_mels=40, symbols=29, channels=128, stride=2, units=128, d
     frames: (batch, time, num_mels) float32. logits: (batch, ceil(time / stride), symbols) float32. cell: 'gru' or 'lstm'.
     masks: SpecAugment's of time, and as many of frequency, in training.
     """
-    check_sizes(channels=channels, stride=stride, units=units, depth=depth)
-    first = 1000 * seed
-    frames, x = _start(num_mels, masks, first)
-    x = _convolution(x, channels, 9, first + 1, "conv_1", stride=stride, causal=False)
-    x = _convolution(x, channels, 5, first + 2, "conv_2", causal=False)
-    x = _recurrent(x, units, depth, cell, True, dropout, first)
-    return _model("deep_speech", frames, x, symbols, first + 3)
+    return _deep_speech("deep_speech", True, num_mels, symbols, channels, stride, units, depth, cell, masks, dropout, seed)
 
 
 @register(
@@ -96,13 +96,9 @@ def streaming_deep_speech(
 
     frames: (batch, time, num_mels) float32. logits: (batch, ceil(time / stride), symbols) float32. The arguments: as deep_speech's.
     """
-    check_sizes(channels=channels, stride=stride, units=units, depth=depth)
-    first = 1000 * seed
-    frames, x = _start(num_mels, masks, first)
-    x = _convolution(x, channels, 9, first + 1, "conv_1", stride=stride)
-    x = _convolution(x, channels, 5, first + 2, "conv_2")
-    x = _recurrent(x, units, depth, cell, False, dropout, first)
-    return _model("streaming_deep_speech", frames, x, symbols, first + 3)
+    return _deep_speech(
+        "streaming_deep_speech", False, num_mels, symbols, channels, stride, units, depth, cell, masks, dropout, seed
+    )
 
 
 @register(
