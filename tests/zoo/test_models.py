@@ -138,6 +138,8 @@ class TestEveryModel:
             with pytest.raises(InputError, match="layer '.*' .* cannot stream"):
                 to_step_model(model, 8)
 
-    def test_is_described(self, name):
-        text = zoo.describe(CASES[name][0].name)
-        assert "(batch, time" in text and "source: " in text and "weights: " in text
+
+@pytest.mark.parametrize("name", [entry.name for entry in zoo.list_models()])
+def test_every_model_is_described(name):
+    text = zoo.describe(name)
+    assert "(batch, time" in text and "source: " in text and "weights: " in text

@@ -29,7 +29,7 @@ def test_the_table_shows_both_tasks():
         (lambda: zoo.build("gru_language_model", units=0), "`units` is 0; expected an integer of at least 1"),
         (
             lambda: zoo.list_models("dancing"),
-            "`task` is 'dancing'; expected one of language_model, sequence_labelling, speech_encoder, translation, trigger_word",
+            "`task` is 'dancing'; expected one of language_model, sequence_labelling, speech_encoder, speech_recognition, translation, trigger_word",
         ),
         (lambda: zoo.load("nothing_there"), "expected a shipped preset or a preset folder"),
     ],

@@ -87,7 +87,6 @@ def deep_speech(*, num_mels=40, symbols=29, channels=128, stride=2, units=128, d
     source="Amodei et al. 2015, arXiv:1512.02595, without the look ahead",
     streams=True,
     example={**EXAMPLE, "channels": 8, "units": 8},
-    variants=({**EXAMPLE, "channels": 8, "units": 8, "depth": 1, "cell": "lstm", "stride": 4},),
 )
 def streaming_deep_speech(
     *, num_mels=40, symbols=29, channels=128, stride=2, units=192, depth=2, cell="gru", masks=0, dropout=0.1, seed=0
