@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do c
 VENV ?= .venv
 REQUIREMENTS ?= requirements.txt
 RUN ?= run_demo
+TESTS ?= tests
 PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed-$(notdir $(REQUIREMENTS))
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -28,7 +29,7 @@ demo: $(STAMP)
 	@$(PY) -m apps trigger-word train --output $(RUN) --size micro --no-near-words --scenes 5000 --steps 2500 --steps-per-epoch 250 --rendered-hours 1.5 --target-false-accepts-per-hour 1
 
 test: $(STAMP)
-	@$(PY) -m pytest -n 2 --dist loadgroup tests
+	@$(PY) -m pytest -n 2 --dist loadgroup $(TESTS)
 
 # the layers on Keras's second backend, in an environment without TensorFlow
 test-jax:
