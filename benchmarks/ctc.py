@@ -3,7 +3,7 @@
 The loss with its gradient (16 clips of 500 frames, 60 labels, 32 symbols) beside TensorFlow's operation of sparse labels, Keras's and PyTorch's; prefix
 beam search (width 64) beside pyctcdecode with kenlm, the same pruning, with and without the same word 3-gram of the books that train. The
 symbols' probabilities are made from 200 sentences of the books that test: each character for two to four frames, a blank between, in noise
-that makes about a fourth of the words wrong by greedy decoding. Each figure is the best of several rounds in turn, in processes of their own.
+that makes about a seventh of the words wrong by greedy decoding. Each figure is the best of several rounds in turn, in processes of their own.
 """
 
 import json

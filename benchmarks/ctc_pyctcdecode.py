@@ -29,7 +29,7 @@ texts = []
 def once():
     texts.clear()
     for clip in clips:
-        texts.append(decoder.decode(clip, setting["width"], setting["margin"] * -1, setting["least"]))
+        texts.append(decoder.decode(clip, setting["width"], -setting["margin"], setting["least"]))
     return sum(len(text.split()) for text in texts)
 
 

@@ -17,11 +17,11 @@ import dataclasses
 import numpy as np
 
 from .errors import InputError
+from .text import SPACE as STARTS  # before the symbols that begin a word, as SentencePiece has it
 
 SPACE = " "  # a symbol of its own between words
 IMPOSSIBLE = -1e4  # the logarithm of a probability of zero, so that sums stay numbers
 SWEEP = 256  # frames between two times that prefixes are forgotten
-STARTS = "\u2581"  # before the symbols that begin a word, as SentencePiece has it
 
 
 @dataclasses.dataclass(frozen=True)
