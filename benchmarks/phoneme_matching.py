@@ -17,13 +17,13 @@ from keras import layers
 from apps import run_folder
 from apps.data import prompts
 from apps.data.pronunciation import phonemes
+from apps.data.sound import RATE, recorded
 from apps.data.speech import read_set
 from apps.trigger_word import evaluation, functions
 from apps.trigger_word.config import Config
 from apps.trigger_word.distillation import HEARD_FOLDS
 from apps.trigger_word.features import features
 from apps.trigger_word.recordings import fold_of, hours, rendered, usable
-from apps.trigger_word.sound import RATE, recorded
 from benchmarks.wake_words import COMMAND_SET, HEADER, UNHEARD, WORD, computer, played, readings
 from tflite.runtime import WordRule
 

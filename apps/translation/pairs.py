@@ -8,12 +8,11 @@ from collections import Counter
 
 import numpy as np
 
-from apps.data.epochs import from_step
+from apps.data.epochs import from_step, like_lengths
 from apps.data.splits import shuffled
 from apps.data.subwords import learn_subwords
 from apps.data.text import read_rows, read_set_rows
 from apps.translation import dates
-from tflite.runtime.randomness import Stream
 from tflite.runtime.text import BOUNDARY, BOUNDARY_NAME, PADDING_NAME, UNKNOWN_NAME, Tokenizer, pretokens
 from tflite.runtime.translator import normalised
 from zoo.errors import InputError
@@ -26,7 +25,6 @@ TATOEBA = {
     "tatoeba-german": ("tatoeba_deu_eng", "tatoeba_deu_eng/deu.txt", "Tatoeba, English to German (CC BY 2.0 FR)"),
 }
 MULTI30K = {"train": "train", "val": "val", "test": "test_2016_flickr"}
-POOL = 1000  # batches whose pairs are sorted by length together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,28 +214,17 @@ def batch(pairs):
 def batches(pairs, config, first_step):
     """Batches from a step on, for ever: pairs of like lengths together, every epoch in its own order."""
     lengths = _lengths(pairs)
-    for chosen in from_step(first_step, len(pairs) // config.batch_size, lambda epoch: _epoch(lengths, config, epoch)):
+    for chosen in from_step(first_step, len(pairs) // config.batch_size, lambda epoch: like_lengths(lengths, config, epoch)):
         yield batch([pairs[i] for i in chosen])
 
 
 def padding_share(pairs, config):
     """The share of an epoch's tokens that is padding."""
     lengths = _lengths(pairs)
-    lengths = lengths[_epoch(lengths, config, 0)] - [0, 1]  # what is read, what is to be written
+    lengths = lengths[like_lengths(lengths, config, 0)] - [0, 1]  # what is read, what is to be written
     return 1 - lengths.sum() / (config.batch_size * lengths.max(axis=1).sum())
 
 
 def _lengths(pairs):
     """(pairs, 2): tokens of source and target."""
     return np.array([(len(a), len(b)) for a, b in pairs])
-
-
-def _epoch(lengths, config, epoch):
-    """The pairs of each batch of an epoch, (batches, batch size)."""
-    size, random = config.batch_size, Stream(config.seed + 1, epoch)
-    count = len(lengths) // size
-    # what no whole batch has room for is another part of the pairs each time
-    mixed = np.argsort(random.array(len(lengths)), kind="stable")[: count * size]
-    pools = [mixed[start : start + POOL * size] for start in range(0, len(mixed), POOL * size)]
-    ordered = np.concatenate([pool[np.lexsort(lengths[pool].T)] for pool in pools])
-    return ordered.reshape(count, size)[np.argsort(random.array(count), kind="stable")]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from apps.data.audio import CLIPPED, active_speech_level, clipped, speech_span
-from apps.trigger_word.sound import RATE
+from apps.data.sound import RATE
 
 QUIET_DB, NOISY_DB = -45.0, 10.0
 LEAD_S = 0.8  # of silence before a word that is embedded: what the encoder sees

@@ -6,10 +6,10 @@ import numpy as np
 from tqdm import tqdm
 
 from apps.data.audio import CLIPPED, SUFFIXES, active_speech_level, clipped, speech_span, write_audio
+from apps.data.sound import RATE
 from apps.data.text import read_table
 from apps.run_folder import write_table
 from apps.trigger_word.checks import QUIET_DB
-from apps.trigger_word.sound import RATE
 from zoo.errors import InputError
 
 EDGE_S = 0.08  # of a take that has to be silent before and after the word

@@ -17,6 +17,7 @@ import zoo
 from apps import run_folder
 from apps.config import to_json
 from apps.data import dialogue, encoder, prompts
+from apps.data.sound import backgrounds, recorded, room
 from apps.data.sources import available
 from apps.data.speech import read_set
 from apps.fit import WarmupCosine, fit, prepare
@@ -26,7 +27,6 @@ from apps.trigger_word.config import TASK, Config
 from apps.trigger_word.features import features
 from apps.trigger_word.recordings import PUBLIC, fingerprint, fold_of, hours, rendered, with_test_speakers
 from apps.trigger_word.scenes import Ingredients, Scenes
-from apps.trigger_word.sound import backgrounds, recorded, room
 from tflite.runtime.randomness import Stream
 from zoo import presets
 from zoo.errors import InputError

@@ -6,8 +6,8 @@ import numpy as np
 from tqdm import tqdm
 
 from apps.data.audio import active_speech_level, speech_span
+from apps.data.sound import RATE
 from apps.intervals import poisson, wilson
-from apps.trigger_word.sound import RATE
 from tflite.runtime import Firing
 from tflite.runtime.randomness import Stream
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.data import encoder
-from apps.trigger_word.sound import RATE
+from apps.data.sound import RATE
 from tflite.runtime import FrontEnd
 from zoo.layers.audio import MelFrontEnd, speech_embedding_front_end
 from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING

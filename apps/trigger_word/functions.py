@@ -12,6 +12,7 @@ import zoo
 from apps.config import read_json
 from apps.data import encoder
 from apps.data.audio import find_recordings, read_audio, write_audio
+from apps.data.sound import RATE, backgrounds, recorded, room
 from apps.fit import WarmupCosine
 from apps.intervals import percent
 from apps.run_folder import read_config, write_json
@@ -25,7 +26,6 @@ from apps.trigger_word.config import TASK, Config
 from apps.trigger_word.features import Features, features
 from apps.trigger_word.recordings import SPLITS, Recordings, gather, hours, read_recordings
 from apps.trigger_word.scenes import Ingredients, Scenes
-from apps.trigger_word.sound import RATE, backgrounds, recorded, room
 from tflite.runtime import Detector
 from tflite.runtime.__main__ import read_microphone
 from tflite.runtime.randomness import Stream

@@ -10,12 +10,11 @@ import dataclasses
 import numpy as np
 
 from apps.data.audio import active_speech_level, speech_span
-from apps.trigger_word.sound import RATE, clip_peaks, code, equalise, reverberate
+from apps.data.sound import RATE, clip_peaks, disturb, levelled, respeak
 from tflite.runtime.randomness import Stream
 
 HOLD_S = 0.3  # how long after a word's end the label is 1
 LEVELS_DB = (-50.0, -14.0)  # active speech level of a scene, dBov
-SNR_DB = (-5.0, 28.0)
 UNDISTURBED_DB = -26.0
 PAD_S = 0.1  # kept around a word: a soft last sound is part of it
 PAUSE = 0.7  # how often a pause stands before a word: who calls a device does not say it in mid-sentence
@@ -56,8 +55,8 @@ class Scenes:
         self.length = self.scores * stride
         self.positive_share, self.part_share, self.clean = positive_share, part_share, clean
         self.near_share = near_share if ingredients.near else 0.0
-        self._near = [self._level(clip) for clip in ingredients.near]
-        self._words = [[self._level(self._cut(clip)) for clip in clips] for clips in ingredients.words]
+        self._near = [levelled(clip) for clip in ingredients.near]
+        self._words = [[levelled(self._cut(clip)) for clip in clips] for clips in ingredients.words]
         self._negatives = ingredients.negatives
         ends = np.cumsum([len(clip) for clip in ingredients.negatives])
         self._ends, self._total = ends, int(ends[-1])
@@ -67,7 +66,7 @@ class Scenes:
         draw = Stream(self.seed, index)
         speech, spans = self._place(draw)
         if not draw.chance(self.clean):
-            speech = self._disturb(draw, speech)
+            speech = disturb(draw, speech, self.ingredients.rooms, self.ingredients.noises)
         # speech was put at 0 dB
         samples = speech * np.float32(10 ** (draw.uniform(*LEVELS_DB) / 20))
         if draw.chance(0.05):
@@ -83,13 +82,6 @@ class Scenes:
         start, end = speech_span(clip.astype(np.float32) / 32768, pause_s=self.ingredients.pause_s)
         pad = int(PAD_S * RATE)
         return clip[max(0, start - pad) : end + pad]
-
-    @staticmethod
-    def _level(clip):
-        """float32 at an active speech level of 0 dB."""
-        samples = clip.astype(np.float32) / 32768
-        level, _ = active_speech_level(samples)
-        return samples * np.float32(10 ** (-max(level, -60.0) / 20))
 
     def _place(self, draw):
         speech, spans = np.zeros(self.length, np.float32), []
@@ -107,7 +99,7 @@ class Scenes:
                 item, is_word = draw.choice(self._near), False
             else:
                 item, is_word = self._other_speech(draw), False
-            item = self._respeak(draw, item)
+            item = respeak(draw, item)
             if is_word and draw.chance(PAUSE):
                 position += int(draw.uniform(*PAUSE_S) * RATE)
             if is_word and position + len(item) <= self.length:
@@ -138,39 +130,6 @@ class Scenes:
             level, _ = active_speech_level(clip[: 10 * RATE].astype(np.float32) / 32768)
             self._gains[index] = np.float32(10 ** (-max(level, -60.0) / 20))
         return samples * self._gains[index]
-
-    @staticmethod
-    def _respeak(draw, samples):
-        """Faster or slower (pitch and all), a little louder or softer, with soft edges."""
-        factor, gain = draw.uniform(0.8, 1.22), 10 ** (draw.uniform(-4.0, 4.0) / 20)
-        positions = np.arange(0, len(samples) - 1, factor)
-        changed = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32) * np.float32(gain)
-        edge = min(80, len(changed) // 2)
-        if edge:
-            ramp = np.linspace(0, 1, edge, dtype=np.float32)
-            changed[:edge] *= ramp
-            changed[-edge:] *= ramp[::-1]
-        return changed
-
-    def _disturb(self, draw, speech):
-        if draw.chance(0.5):
-            speech = reverberate(speech, draw.choice(self.ingredients.rooms))
-        if draw.chance(0.4):
-            speech = equalise(draw, speech)
-        for chance in (0.85, 0.15):
-            if not draw.chance(chance):
-                continue
-            noise = draw.choice(self.ingredients.noises)
-            offset = draw.integer(len(noise))
-            repeats = -(-(offset + len(speech)) // len(noise))
-            noise = np.tile(noise, repeats)[offset : offset + len(speech)]
-            power = np.sqrt(np.mean(noise**2)) + 1e-9
-            speech = speech + noise * np.float32(10 ** (-draw.uniform(*SNR_DB) / 20) / power)
-        if draw.chance(0.5):
-            speech = speech + draw.normal(len(speech)) * np.float32(10 ** (-draw.uniform(30.0, 60.0) / 20))
-        if draw.chance(0.3):
-            speech = code(draw, speech)
-        return speech
 
     def _label(self, spans):
         times = (np.arange(self.scores) + 1) * self.score_s

@@ -8,12 +8,12 @@ import pytest
 import zoo
 from apps.cli import main
 from apps.data import encoder
+from apps.data.sound import RATE
 from apps.trigger_word import distillation
 from apps.trigger_word.config import Config
 from apps.trigger_word.features import features
 from apps.trigger_word.functions import builder_arguments, model
 from apps.trigger_word.recordings import bundled
-from apps.trigger_word.sound import RATE
 from zoo.errors import InputError
 
 

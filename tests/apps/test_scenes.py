@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import zoo
+from apps.data.sound import babble, backgrounds, chords, coloured_noise, hum, recorded, reverberate, room
 from apps.data.speech import Clip
 from apps.trigger_word import bundle
 from apps.trigger_word.config import Config
@@ -13,7 +14,6 @@ from apps.trigger_word.features import features
 from apps.trigger_word.functions import builder_arguments, data_from, masked
 from apps.trigger_word.recordings import SPLITS, Recordings, bundled
 from apps.trigger_word.scenes import DOUBT_S, HOLD_S, LACKS_S, PAD_S, Ingredients, Scenes
-from apps.trigger_word.sound import babble, backgrounds, chords, coloured_noise, hum, recorded, reverberate, room
 from tflite.runtime.randomness import Stream
 
 

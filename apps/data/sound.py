@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import fftconvolve
 
+from apps.data.audio import active_speech_level
 from apps.data.sources import available
 from apps.data.speech import read_set
 
 RATE = 16000
+SNR_DB = (-5.0, 28.0)
 ECHOES = 12  # reflections of a made-up room; more take long and are faint
 
 
@@ -129,6 +131,48 @@ def code(draw, samples):
         quantised = np.round(compressed * levels) / levels
         samples = np.sign(quantised) * (256 ** np.abs(quantised) - 1) / 255 * scale
     return np.asarray(samples, np.float32)
+
+
+def levelled(clip):
+    """int16 samples as float32 at an active speech level of 0 dB."""
+    samples = clip.astype(np.float32) / 32768
+    level, _ = active_speech_level(samples)
+    return samples * np.float32(10 ** (-max(level, -60.0) / 20))
+
+
+def respeak(draw, samples, slowest=0.8, fastest=1.22):
+    """Faster or slower (pitch and all), a little louder or softer, with soft edges."""
+    factor, gain = draw.uniform(slowest, fastest), 10 ** (draw.uniform(-4.0, 4.0) / 20)
+    positions = np.arange(0, len(samples) - 1, factor)
+    changed = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32) * np.float32(gain)
+    edge = min(80, len(changed) // 2)
+    if edge:
+        ramp = np.linspace(0, 1, edge, dtype=np.float32)
+        changed[:edge] *= ramp
+        changed[-edge:] *= ramp[::-1]
+    return changed
+
+
+def disturb(draw, speech, rooms, noises, snr_db=SNR_DB):
+    """Speech of level 0 dB as a microphone in a room hears it: some of reverberation, equaliser, noise and codec."""
+    if draw.chance(0.5):
+        speech = reverberate(speech, draw.choice(rooms))
+    if draw.chance(0.4):
+        speech = equalise(draw, speech)
+    for chance in (0.85, 0.15):
+        if not draw.chance(chance):
+            continue
+        noise = draw.choice(noises)
+        offset = draw.integer(len(noise))
+        repeats = -(-(offset + len(speech)) // len(noise))
+        noise = np.tile(noise, repeats)[offset : offset + len(speech)]
+        power = np.sqrt(np.mean(noise**2)) + 1e-9
+        speech = speech + noise * np.float32(10 ** (-draw.uniform(*snr_db) / 20) / power)
+    if draw.chance(0.5):
+        speech = speech + draw.normal(len(speech)) * np.float32(10 ** (-draw.uniform(30.0, 60.0) / 20))
+    if draw.chance(0.3):
+        speech = code(draw, speech)
+    return speech
 
 
 def clip_peaks(draw, samples):
