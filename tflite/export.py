@@ -56,6 +56,26 @@ def _without_names(content):
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
+def write_saved_model(folder, network, front_end, output):
+    """A SavedModel with two signatures: frames -> output, and samples -> output with the front end inside.
+
+    network: of the input `frames` (batch, time, bands). front_end: the layer that makes them of samples (batch, n). output: its name.
+    """
+    module = tf.Module()
+    module.variables_ = [variable.value for variable in network.variables]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, network.inputs[0].shape[-1]], tf.float32, "frames")])
+    def of_frames(frames):
+        return {output: network(frames, training=False)[output]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "samples")])
+    def of_samples(samples):
+        return {output: network(front_end(samples), training=False)[output]}
+
+    with new_folder(folder) as new:
+        tf.saved_model.save(module, str(new), {"serving_default": of_frames, "samples": of_samples})
+
+
 def write_device_folder(folder, step, states, *, float_file, int8_file, description, readme, notices, encoder=None):
     """Writes a device folder whole, or not at all.
 

@@ -35,10 +35,7 @@ def read_audio(source, sample_rate=16000, name=None):
             promised, rate = file.frames, file.samplerate
             samples = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
-        reason = str(error).rsplit(": ", 1)[-1].strip(" .")
-        raise InputError(
-            f"{name} cannot be read as audio ({reason}); expected one of {', '.join(SUFFIXES)} that its name and content agree on."
-        ) from None
+        raise _unreadable(name, error) from None
     if not len(samples):
         raise InputError(f"{name} holds no samples; record or copy it again.")
     if len(samples) < promised or _promises_more(source):
@@ -49,6 +46,38 @@ def read_audio(source, sample_rate=16000, name=None):
         raise InputError(f"{name} holds NaN or infinite samples; convert it again.")
     mono = samples.mean(axis=1)
     return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate).astype(np.float32)
+
+
+def audio_blocks(path, sample_rate=16000, seconds=1.0):
+    """Yields mono samples at `sample_rate` of a file of any length, block by block, (n,) float32; it never stands whole in memory.
+
+    The same files are refused as by `read_audio`, what is cut short where its end is missed.
+    """
+    if not Path(path).is_file() or not Path(path).stat().st_size:
+        read_audio(path)  # which says what is wrong
+    try:
+        with soundfile.SoundFile(path) as file:
+            promised, count = file.frames, 0
+            resample = soxr.ResampleStream(file.samplerate, sample_rate, 1, dtype="float32")
+            while len(block := file.read(round(seconds * file.samplerate), dtype="float32", always_2d=True)):
+                if not np.isfinite(block).all():
+                    raise InputError(f"{path} holds NaN or infinite samples; convert it again.")
+                count += len(block)
+                yield resample.resample_chunk(block.mean(axis=1))
+            yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
+        raise _unreadable(path, error) from None
+    if not count:
+        raise InputError(f"{path} holds no samples; record or copy it again.")
+    if count < promised or _promises_more(path):
+        raise InputError(f"{path} is cut short: its header promises more than the {count} samples it holds. Copy it again.")
+
+
+def _unreadable(name, error):
+    reason = str(error).rsplit(": ", 1)[-1].strip(" .")
+    return InputError(
+        f"{name} cannot be read as audio ({reason}); expected one of {', '.join(SUFFIXES)} that its name and content agree on."
+    )
 
 
 def _promises_more(source):

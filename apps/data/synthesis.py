@@ -46,6 +46,12 @@ RECORDED = {
     **{f"mbrola-{name}": ("mbrola", f"mb-{name}-en") for name in MBROLA_ACCENTED},
 }
 
+# no training hears these
+HELD_OUT = {
+    "test": ["Andy", "AnxiousAndy", "Nguyen", "belinda", "edward", "iven", "shelby", "slt", "ked", "mbrola-hu1"],
+    "val": ["Alicia", "Reed", "boris", "grandma", "steph", "rms", "mbrola-sw2"],
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Manner:
@@ -55,6 +61,16 @@ class Manner:
     rate: int = 160
     pitch: int = 50
     range: int = 50
+
+
+def some_manner(draw):
+    """A way to say something."""
+    return Manner(draw.choice(ACCENTS), 120 + draw.integer(110), 20 + draw.integer(60), 20 + draw.integer(75))
+
+
+def split_of(voice):
+    """The split a voice belongs to: train unless it is held out."""
+    return next((split for split, voices in HELD_OUT.items() if voice in voices), "train")
 
 
 def espeak_installed():

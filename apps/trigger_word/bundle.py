@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from apps.data.audio import speech_span
 from apps.data.sentences import sentence
-from apps.data.synthesis import ACCENTS, VARIANTS, Manner, recorded_voices, speak
+from apps.data.synthesis import ACCENTS, VARIANTS, Manner, recorded_voices, speak, split_of
 from tflite.runtime.randomness import Stream
 
 FOLDER = Path(__file__).with_name("recordings")
@@ -28,15 +28,6 @@ WORDS = (
     "question number letter doctor summer dinner better butter never later peter peculiar "
 ).split()
 RECORDED = ("kal", "awb", "rms", "slt", "ked")  # those that are bundled
-SPLITS = {
-    "test": ["Andy", "AnxiousAndy", "Nguyen", "belinda", "edward", "iven", "shelby", "slt", "ked", "mbrola-hu1"],
-    "val": ["Alicia", "Reed", "boris", "grandma", "steph", "rms", "mbrola-sw2"],
-}
-
-
-def split_of(voice):
-    """The split a voice belongs to: train unless it is held out."""
-    return next((split for split, voices in SPLITS.items() if voice in voices), "train")
 
 
 def voices():

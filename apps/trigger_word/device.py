@@ -8,11 +8,10 @@ import tensorflow as tf
 from apps.config import read_json
 from apps.run_folder import write_json
 from apps.trigger_word import evaluation
-from tflite.export import convert, write_device_folder
+from tflite.export import convert, write_device_folder, write_saved_model
 from tflite.parity import compare, compare_files, record_steps
 from tflite.runtime import Detector
 from tflite.streaming import to_step_model
-from zoo.folders import new_folder
 
 SAME_S = 0.2
 README = """# A detector of {words}
@@ -89,25 +88,8 @@ def export(network, folder, config, layer, streams, sources, notices):
         readme=README.format(words=", ".join(map(repr, config.words))),
         notices={"NOTICE.md": NOTICE.format(sources="\n".join(f"- {text}" for _, text in sources)), **notices},
     )
-    _save_model(network, layer, folder / "saved_model")
+    write_saved_model(folder / "saved_model", network, layer, "score")
     return _parity(network, layer, folder, frames, recorded, float_file, int8_file)
-
-
-def _save_model(network, layer, folder):
-    """A SavedModel with two signatures: frames -> score, and samples -> score with the front end inside."""
-    module = tf.Module()
-    module.variables_ = [variable.value for variable in network.variables]
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None, network.inputs[0].shape[-1]], tf.float32, "frames")])
-    def score_frames(frames):
-        return {"score": network(frames, training=False)["score"]}
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "samples")])
-    def score_samples(samples):
-        return {"score": network(layer(samples), training=False)["score"]}
-
-    with new_folder(folder) as new:
-        tf.saved_model.save(module, str(new), {"serving_default": score_frames, "samples": score_samples})
 
 
 def _parity(network, layer, folder, frames, recorded, float_file, int8_file):

@@ -1,12 +1,10 @@
 """Which recordings a training uses, and how they are split: by speaker wherever speakers are known."""
 
-import contextlib
 import csv
 import dataclasses
 import hashlib
 import json
 import re
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,23 +12,19 @@ import numpy as np
 from tqdm import tqdm
 
 from apps.data import dialogue, prompts
-from apps.data.audio import CLIPPED, SILENCE, clipped, find_recordings, read_audio, speech_span, through_opus
+from apps.data.audio import SILENCE, find_recordings, read_audio, speech_span, through_opus
 from apps.data.pronunciation import VOCABULARY, homophones, near, phonemes, vocabulary
+from apps.data.recordings import SHORTEST_S, SPLITS, how_split, read_metadata, read_take, split_clips
 from apps.data.sentences import sentence
-from apps.data.sources import available, cache_folder, find
-from apps.data.speech import Clip, one_in, read_set, to_int16
-from apps.data.splits import shuffled
-from apps.data.synthesis import ACCENTS, RECORDED, VARIANTS, Manner, espeak_installed, recorded_voices, speak
-from apps.data.text import read_table
-from apps.run_folder import replacing
+from apps.data.sources import available, find
+from apps.data.speech import Clip, kept, one_in, read_set, to_int16
+from apps.data.synthesis import RECORDED, VARIANTS, espeak_installed, recorded_voices, some_manner, speak, split_of
 from apps.trigger_word import bundle
 from tflite.runtime.randomness import Stream
 from zoo.errors import InputError
 
-SPLITS = ("train", "val", "test")
 FOLDS = 5
 LEAST = 6
-SHORTEST_S = 0.1
 NEAR_TEXTS, NEAR_VOICES = 240, 3
 ENOUGH_SPEAKERS = 20
 COMMON = 1500  # the most frequent words
@@ -115,7 +109,7 @@ def gather(config):
         for word in config.words:
             if len(config.words) == 1 or (Path(folder) / word).is_dir():
                 inner, paths = _find(folder, word, len(config.words) > 1)
-                words[word]["train"] = words[word]["train"] + [_take(path, inner, word, {}) for path in paths]
+                words[word]["train"] = words[word]["train"] + [read_take(path, inner, word, {}) for path in paths]
                 sources.append(
                     ("words", f"{folder}: {len(paths)} recordings of {word!r} that an earlier detector missed, to train on")
                 )
@@ -176,20 +170,20 @@ def read_words(folder, word, several, seed, personal=False):
             f"{folder} has {len(paths)} recording{'s' * (len(paths) != 1)} of {word!r}; expected at least {LEAST}, better 100 by many "
             "people: some to train, some to choose the threshold, some to test. Record more."
         )
-    notes = _metadata(folder, paths)
+    notes = read_metadata(folder, paths)
     clips = [
-        _take(path, folder, word, notes.get(path.relative_to(folder).as_posix(), {}))
+        read_take(path, folder, word, notes.get(path.relative_to(folder).as_posix(), {}))
         for path in tqdm(paths, desc=f"reading {word}", leave=False)
     ]
     if personal:
         clips = [dataclasses.replace(clip, speaker="") for clip in clips]
-    how = "of one person, whom alone the figures are about" if personal else _how_split(clips)
+    how = "of one person, whom alone the figures are about" if personal else how_split(clips)
     return split_clips(clips, seed), f"{word!r}: {len(clips)} recordings, {how}"
 
 
 def read_recordings(folder):
     """All recordings of a folder, of one word."""
-    return [_take(path, Path(folder), "", {}) for path in tqdm(find_recordings(folder), desc="reading", leave=False)]
+    return [read_take(path, Path(folder), "", {}) for path in tqdm(find_recordings(folder), desc="reading", leave=False)]
 
 
 def _find(folder, word, several):
@@ -200,78 +194,6 @@ def _find(folder, word, several):
         raise InputError(f"{folder} has no folder {word!r}; expected one for each of the words.")
     folder = inner if inner.is_dir() else folder
     return folder, find_recordings(folder)
-
-
-def _take(path, folder, word, note):
-    """A recording of a word, checked. note: its row of metadata.csv."""
-    samples = read_audio(path)
-    if len(samples) < SHORTEST_S * 16000:
-        raise InputError(
-            f"{path} is {1000 * len(samples) / 16000:.0f} ms long; expected a whole word. Record it again or remove it."
-        )
-    if np.abs(samples).max() < SILENCE:
-        raise InputError(f"{path} is silent (peak below -80 dB); record it again or remove it.")
-    full_scale = clipped(samples)
-    if full_scale > CLIPPED:
-        tqdm.write(
-            f"warning: {path} is clipped ({100 * full_scale:.0f}% of its samples are at full scale); record it with less gain"
-        )
-    name, speaker, split = path.relative_to(folder), note.get("speaker", ""), note.get("split", "")
-    return Clip(to_int16(samples), str(name), str(folder), speaker, word, split)
-
-
-def _metadata(folder, paths):
-    """The rows of a folder's metadata.csv by path; {} where there is none."""
-    path = folder / "metadata.csv"
-    if not path.is_file():
-        return {}
-    rows = read_table(path)
-    if not rows or "path" not in rows[0]:
-        raise InputError(f"{path} has the columns {', '.join(rows[0]) if rows else 'none'}; expected path, and speaker or split.")
-    for key in ("path", "speaker", "split"):
-        given = [bool(row.get(key)) for row in rows]
-        if any(given) and not all(given):
-            raise InputError(f"{path} has a `{key}` in some rows only; expected one in each row, or no such column.")
-    if not (rows[0].get("speaker") or rows[0].get("split")):
-        raise InputError(f"{path} has the columns {', '.join(filter(None, rows[0]))}; expected path, and speaker or split.")
-    if len({row["path"] for row in rows}) < len(rows):
-        raise InputError(f"{path} names a recording twice; expected one row for each.")
-    notes, present = {row["path"]: row for row in rows}, {found.relative_to(folder).as_posix() for found in paths}
-    lost, unnamed = sorted(notes.keys() - present), sorted(present - notes.keys())
-    if lost or unnamed:
-        which = f"names {lost[0]}, which is not there" if lost else f"does not name {unnamed[0]}"
-        raise InputError(f"{path} {which}; expected a row for each recording, with its path from that folder.")
-    for row in rows:
-        if row.get("split") and row["split"] not in SPLITS:
-            raise InputError(f"{path} has the split {row['split']!r}; expected train, val or test.")
-    sides = {(row["speaker"], row["split"]) for row in rows if row.get("speaker") and row.get("split")}
-    if len({speaker for speaker, _ in sides}) < len(sides):
-        raise InputError(f"{path} has a speaker in more than one split; expected each on one side only.")
-    return notes
-
-
-def _how_split(clips):
-    if all(clip.split for clip in clips):
-        return "split as its metadata says"
-    if all(clip.speaker for clip in clips):
-        return f"split by speaker ({len({clip.speaker for clip in clips})})"
-    return "split by clip, speakers unknown: optimistic"
-
-
-def split_clips(clips, seed):
-    """Clips by split: as given, else by speaker, else by clip (60% train, 20% val, 20% test; at least one each)."""
-    if all(clip.split for clip in clips):
-        return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
-    known = all(clip.speaker for clip in clips)
-    groups = sorted({clip.speaker if known else clip.name for clip in clips}, key=lambda group: shuffled(seed, group))
-    if len(groups) < 3:
-        raise InputError(
-            f"the recordings are of {len(groups)} speakers; expected at least 3, one each to train, to choose the threshold and to test. "
-            "For a detector of one person give --personal."
-        )
-    held = max(1, len(groups) // 5)
-    places = {g: "test" if i < held else "val" if i < 2 * held else "train" for i, g in enumerate(groups)}
-    return {split: [clip for clip in clips if places[clip.speaker if known else clip.name] == split] for split in SPLITS}
 
 
 def gather_negatives(config):
@@ -413,7 +335,7 @@ def near_words(words):
                 yield _say(text, draw.choice(voices), some_manner(draw), "train")
 
     depends = [*words, NEAR_TEXTS, NEAR_VOICES, speakers, VOCABULARY.read_text("utf8")]
-    return _kept(f"near_{hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]}_v2", speak_them)
+    return kept(f"near_{hashlib.sha256(json.dumps(depends).encode()).hexdigest()[:16]}_v2", speak_them)
 
 
 def spelled(phrase):
@@ -428,7 +350,7 @@ def spelled(phrase):
                 yield _say(text, voices[take % len(voices)], some_manner(draw), split)
 
     name = hashlib.sha256(phrase.encode()).hexdigest()[:16]
-    clips = _kept(f"spelled_{name}_{len(recorded_voices())}_v2", speak_it)
+    clips = kept(f"spelled_{name}_{len(recorded_voices())}_v2", speak_it)
     return {split: [clip for clip in clips if clip.split == split] for split in SPLITS}
 
 
@@ -439,12 +361,7 @@ def _check_said(text):
 
 def voices_of(split, speakers):
     """The voices of a split, of espeak-ng's and of recorded speakers; each of these as often as five of formant synthesis."""
-    return [voice for voice in (*VARIANTS, *5 * speakers) if bundle.split_of(voice) == split]
-
-
-def some_manner(draw):
-    """A way to say something."""
-    return Manner(draw.choice(ACCENTS), 120 + draw.integer(110), 20 + draw.integer(60), 20 + draw.integer(75))
+    return [voice for voice in (*VARIANTS, *5 * speakers) if split_of(voice) == split]
 
 
 def _say(text, voice, manner, split):
@@ -457,7 +374,7 @@ def rendered(split, hours_wanted, seed):
     """Hours of distinct sentences by espeak-ng's voices of a split; cached."""
 
     def speak_hours():
-        voices = [voice for voice in VARIANTS if bundle.split_of(voice) == split]
+        voices = [voice for voice in VARIANTS if split_of(voice) == split]
         draw, length = Stream(7000 + seed, 0), 0
         with tqdm(total=round(hours_wanted * 60), unit="min", desc=f"rendering {split} speech", leave=False) as bar:
             while length < hours_wanted * 3600 * 16000:
@@ -468,32 +385,7 @@ def rendered(split, hours_wanted, seed):
                 length += len(samples)
                 bar.update(round(length / 16000 / 60) - bar.n)
 
-    return _kept(f"{split}_{hours_wanted:g}h_{seed}_v3", speak_hours)
-
-
-def _kept(name, make):
-    """The clips of that name in the cache, made where they are not there; a broken file is made again."""
-    path = cache_folder() / "rendered" / f"{name}.npz"
-    with contextlib.suppress(FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
-        with np.load(path, allow_pickle=False) as arrays:
-            samples, ends, *columns = (arrays[key] for key in ("samples", "ends", "speakers", "texts", "splits"))
-        pieces = np.split(samples, ends[:-1])
-        return [
-            Clip(piece, f"{name}_{i}", "rendered", *map(str, column)) for i, (piece, *column) in enumerate(zip(pieces, *columns))
-        ]
-    clips = list(make())
-    if not clips:
-        return []
-    with replacing(path) as temporary:
-        np.savez(
-            temporary,
-            samples=np.concatenate([c.samples for c in clips]),
-            ends=np.cumsum([len(c.samples) for c in clips]),
-            speakers=np.array([c.speaker for c in clips]),
-            texts=np.array([c.text for c in clips]),
-            splits=np.array([c.split for c in clips]),
-        )
-    return [dataclasses.replace(clip, name=f"{name}_{i}") for i, clip in enumerate(clips)]
+    return kept(f"{split}_{hours_wanted:g}h_{seed}_v3", speak_hours)
 
 
 def fold_of(clip):

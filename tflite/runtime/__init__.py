@@ -4,7 +4,8 @@ from .detector import Detection, Detector
 from .errors import InputError
 from .firing import Firing, WordRule
 from .front_end import FrontEnd
+from .recognizer import Recognizer
 from .sampling import Generator
 from .translator import Translator
 
-__all__ = ["Detection", "Detector", "Firing", "FrontEnd", "Generator", "InputError", "Translator", "WordRule"]
+__all__ = ["Detection", "Detector", "Firing", "FrontEnd", "Generator", "InputError", "Recognizer", "Translator", "WordRule"]

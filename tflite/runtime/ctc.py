@@ -142,6 +142,33 @@ class GreedySearch:
         return [self._alphabet.hypothesis(self._spans, self._total, self._total)]
 
 
+class LastFrames:
+    """The symbol that is likeliest over a clip's last half, for networks that were taught one word a clip and where it ends: the notes' isolated
+    words. The blank says that there was none. Arguments as PrefixBeamSearch has them."""
+
+    def __init__(self, symbols, *, blank=0, boundary=None, frame_s=1.0):
+        self._alphabet = _Alphabet(symbols, blank, boundary, frame_s)
+        self.reset()
+
+    def reset(self):
+        """Begins anew."""
+        self._frames = []
+
+    def push(self, log_probabilities):
+        """Reads further frames: (frames, symbols) natural logarithms of probabilities."""
+        self._frames += list(self._alphabet.check(log_probabilities))
+
+    def best(self, count=1, final=True):
+        """[Hypothesis], the one."""
+        if not self._frames:
+            return [self._alphabet.hypothesis([], 0.0, 0.0)]
+        first = len(self._frames) // 2
+        means = np.mean(self._frames[first:], axis=0)
+        symbol = int(np.argmax(means))
+        spans = [] if symbol == self._alphabet.blank else [(symbol, first, len(self._frames), means[symbol])]
+        return [self._alphabet.hypothesis(spans, means[symbol], means[symbol])]
+
+
 class _Prefix:
     """A node of the tree of prefixes: what language model, hot words and word bonus say of it does not depend on the frames."""
 

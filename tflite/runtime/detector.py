@@ -9,8 +9,7 @@ from .firing import Firing, WordRule
 from .front_end import FrontEnd
 from .interpreter import StepModel
 from .manifest import read_manifest, read_model
-
-LOUDEST = 8.0  # float samples are in [-1, 1]; resampling overshoots a little, forgotten scaling by thousands
+from .samples import as_float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Detector:
 
     def push(self, samples):
         """samples: (n,) int16, or float in [-1, 1], the next of the stream. Returns the detections they complete."""
-        scores = self._scorer.push(self._as_float(samples))
+        scores = self._scorer.push(as_float(samples))
         fired = self._firing.push(scores)
         detections = [Detection(self.words[word], self._time(self._scored + index), score) for index, word, score in fired]
         self._scored += len(scores)
@@ -103,7 +102,7 @@ class Detector:
 
         samples: as for `push`. Returns (times_s, scores): (times,) float64 and (times, words) float32, unsmoothed.
         """
-        scores = _Scorer(self.manifest, self._model).push(self._as_float(samples))
+        scores = _Scorer(self.manifest, self._model).push(as_float(samples))
         return self.times(len(scores)), scores
 
     def times(self, count):
@@ -112,19 +111,3 @@ class Detector:
 
     def _time(self, index):
         return (index + 1) * self._samples_per_score / self.sample_rate
-
-    def _as_float(self, samples):
-        samples = np.asarray(samples)
-        if samples.ndim != 1:
-            raise InputError(f"samples have the shape {samples.shape}; expected (n,), one channel.")
-        if samples.dtype == np.int16:
-            return samples.astype(np.float32) / np.float32(32768)
-        if samples.dtype.kind != "f":
-            raise InputError(f"samples are {samples.dtype}; expected int16, or float in [-1, 1].")
-        samples = samples.astype(np.float32)
-        peak = np.abs(samples).max(initial=0.0)
-        if not np.isfinite(peak):
-            raise InputError("samples hold NaN or infinity; expected numbers in [-1, 1]. Check the recording or its conversion.")
-        if peak > LOUDEST:
-            raise InputError(f"float samples reach {peak:g}; expected [-1, 1]. Divide 16-bit values by 32768, or pass int16.")
-        return samples

@@ -12,6 +12,7 @@ from .text import UNKNOWN, UNKNOWN_NAME
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
 NEEDED = {
     "detector": ("sample_rate", "front_end", "frames_per_step", "scores_per_step", "words"),
+    "recognizer": ("sample_rate", "front_end", "frames_per_step", "symbols", "word_boundary", "decoding", "endpoint_s", "tail_s"),
     "generator": ("vocabulary", "max_length"),
     "translator": ("vocabulary", "max_length", "source", "width", "length_penalty", "encoder"),
 }
@@ -123,7 +124,7 @@ def _contradiction(manifest):
     unset = [state["input"] for state in manifest["states"] if "initial" not in state]
     if unset:
         return f"the state {unset[0]} lacks 'initial'"
-    if manifest["kind"] != "detector":
+    if "front_end" not in manifest:
         return None
     front_end = manifest["front_end"]
     edges = front_end["edges_hz"]
@@ -137,16 +138,21 @@ def _contradiction(manifest):
         return f"front_end.fft is {front_end['fft']}, less than the window of {front_end['window']}"
     if front_end["window"] < front_end["shift"]:
         return f"front_end.window is {front_end['window']}, less than the shift of {front_end['shift']}"
-    wanted = {
-        "frames": [1, manifest["frames_per_step"], len(edges) - 2],
-        "score": [1, manifest["scores_per_step"], len(manifest["words"])],
-    }
+    outputs = {"detector": "score", "recognizer": "logits"}
+    if manifest["kind"] not in outputs:
+        return None
+    name, per_step = outputs[manifest["kind"]], manifest.get("scores_per_step")
     tensors = {**manifest["inputs"], **manifest["outputs"]}
-    for name, shape in wanted.items():
-        if name not in tensors or tensors[name]["shape"] != shape:
-            return f"the tensor {name} has the shape {tensors.get(name, {}).get('shape')}, expected {shape} from frames, bands and words"
-    if manifest["frames_per_step"] % manifest["scores_per_step"]:
-        return f"{manifest['frames_per_step']} frames a step do not divide into {manifest['scores_per_step']} scores"
+    found = {tensor: tensors.get(tensor, {}).get("shape") for tensor in ("frames", name)}
+    if per_step is None:  # a recogniser's follow from its output
+        per_step = (found[name] or [1, 1])[1]
+    names = manifest["words"] if manifest["kind"] == "detector" else manifest["symbols"]
+    wanted = {"frames": [1, manifest["frames_per_step"], len(edges) - 2], name: [1, per_step, len(names)]}
+    for tensor, shape in wanted.items():
+        if found[tensor] != shape:
+            return f"the tensor {tensor} has the shape {found[tensor]}, expected {shape} from frames, bands and words or symbols"
+    if manifest["frames_per_step"] % per_step:
+        return f"{manifest['frames_per_step']} frames a step do not divide into {per_step} outputs"
     return None
 
 

@@ -1,0 +1,58 @@
+"""When the symbols and words of a known text are said."""
+
+import numpy as np
+
+from apps.speech_recognition import features
+from apps.speech_recognition.criteria import with_silence
+from tflite.runtime.ctc import Span
+from zoo.decoding.alignment import align
+from zoo.errors import InputError
+
+
+def frame_s(config):
+    """Seconds from one of the network's frames to the next."""
+    return config.stride * features.front_end().options["shift"] / features.RATE
+
+
+def symbol_spans(rates, labels, symbols, config):
+    """[Span] of each label, or None where they do not fit. A network taught by alignment says something at each frame, so that its trellis is
+    the plain one with silence."""
+    try:
+        if config.criterion == "align":
+            rows, counts = with_silence(np.array([labels]))
+            (found,) = align(rates[None], rows, counts, blank=None)
+            places = np.flatnonzero(rows[0])
+        else:
+            (found,) = align(rates[None], np.array([labels]))
+            places = np.arange(len(labels))
+    except InputError:
+        return None
+    step = frame_s(config)
+    return [
+        Span(symbols.names[label], *(float(edge * step) for edge in found.spans[place]), float(found.confidences[place]))
+        for label, place in zip(labels, places)
+    ]
+
+
+def grouped(spans, symbols):
+    """[Span] of words, of those of symbols."""
+    words, parts = [], []
+    for span in spans:
+        starts = symbols.kind in ("words", "phonemes") or span.text.startswith((" ", "\u2581"))
+        if starts and parts:
+            words.append(parts)
+            parts = []
+        text = span.text.replace("\u2581", "").strip()
+        if text:
+            parts.append(Span(text, span.start_s, span.end_s, span.confidence))
+    words += [parts] if parts else []
+    return [
+        Span("".join(p.text for p in parts), parts[0].start_s, parts[-1].end_s, min(p.confidence for p in parts))
+        for parts in words
+    ]
+
+
+def word_spans(rates, labels, symbols, config):
+    """[(start, end)] in seconds of each word of labels, or None where they do not fit."""
+    spans = symbol_spans(rates, labels, symbols, config)
+    return spans and [(word.start_s, word.end_s) for word in grouped(spans, symbols)]

@@ -1,0 +1,193 @@
+"""The speech recognition task: its configuration, search space and verbs."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from apps.config import Bounds, TrainingConfig, check_bounds
+from apps.task import Choice, Range, Task, Verb
+from zoo.errors import InputError
+
+STREAMING = ("separable_recognizer", "streaming_deep_speech")
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TrainingConfig):
+    """Trains a recogniser of speech: rendered strings of digits by default, public recordings, or your own."""
+
+    recordings: Path | None = None
+    """folder of recordings with a metadata.csv (columns path, text, and speaker where known); none: --dataset"""
+    dataset: Literal["rendered", "digits", "commands", "english"] = "rendered"
+    """rendered: strings of digits by rendered voices; digits: the same by people; commands: ten words, one a clip; english: read sentences"""
+    held_out: str = "yweweler"
+    """the person whose digits test, and who is never trained on: george, jackson, lucas, nicolas, theo or yweweler"""
+    tokens: Literal["auto", "words", "characters", "subwords", "phonemes"] = "auto"
+    """what a symbol stands for; auto: a word of digits and commands, else a character; phonemes: CMUdict's, without stress"""
+    vocabulary_size: Annotated[int, Bounds(30, 30_000)] = 256
+    """subwords"""
+    model: Literal["separable_recognizer", "streaming_deep_speech", "deep_speech", "tdnn_recognizer", "conformer"] = (
+        "separable_recognizer"
+    )
+    """builder of the zoo; the first two stream, and run on devices"""
+    channels: Annotated[int, Bounds(1, 4096)] = 96
+    """width of convolutions, and of the Conformer"""
+    units: Annotated[int, Bounds(1, 8192)] = 192
+    """width of recurrent layers"""
+    depth: Annotated[int, Bounds(1, 64)] = 8
+    """blocks, or recurrent layers"""
+    kernel_size: Annotated[int, Bounds(1, 101)] = 9
+    """frames that a convolution of a block sees (separable_recognizer, conformer)"""
+    stride: Annotated[int, Bounds(1, 8)] = 2
+    """frames of 10 ms for each that the network gives"""
+    dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.1
+    """share of activations dropped in training"""
+    masks: Annotated[int, Bounds(0, 20)] = 2
+    """stretches of time, and of bands, that SpecAugment hides in each clip"""
+    criterion: Literal["ctc", "align", "classify"] = "ctc"
+    """ctc: all ways to say the labels; align: the notes' align and retrain, each batch along its likeliest path; classify: one word a clip, the
+    notes' divergence weighted over the last frames"""
+    copies: Annotated[int, Bounds(1, 1000)] = 4
+    """so many changed copies of each training clip: tempo, room, noise, codec"""
+    strings: Annotated[int, Bounds(100, 1_000_000)] = 3000
+    """strings of digits to train on"""
+    rendered_hours: Annotated[float, Bounds(0.0, 1000.0)] = 0.0
+    """hours of sentences of the books, said by rendered voices, to train on beside recordings (english)"""
+    clean_share: Annotated[float, Bounds(0.0, 1.0)] = 0.3
+    """share of copies without room, noise and codec"""
+    method: Literal["greedy", "beam"] = "greedy"
+    """how it is decoded where nothing else is asked for"""
+    width: Annotated[int, Bounds(1, 10_000)] = 32
+    """prefixes that beam search keeps"""
+    language_model: Path | None = None
+    """ARPA file of words that beam search is also measured with"""
+    weight: Annotated[float, Bounds(0.0, 10.0)] = 0.5
+    """how much the language model counts"""
+    word_bonus: Annotated[float, Bounds(-20.0, 20.0)] = 1.0
+    """added for each word where there is a language model, which likes few"""
+    frames_per_step: Annotated[int, Bounds(4, 400)] = 8
+    """feature frames (10 ms each) that the exported model takes at a time; a multiple of the stride"""
+    weight_decay: Annotated[float, Bounds(0.0, 1.0)] = 0.01
+    """of AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)"""
+    learning_rate: Annotated[float, Bounds(1e-7, 10.0)] = 0.004
+    """the highest learning rate of the schedule (linear warm-up, then cosine to a hundredth)"""
+    steps: Annotated[int, Bounds(1, 10_000_000)] = 1500
+    """training steps in all"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.recordings is None and self.dataset == "digits" and self.held_out not in SPEAKERS:
+            raise InputError(f"`held_out` is {self.held_out!r}; expected one of {', '.join(SPEAKERS)}.")
+        if self.frames_per_step % self.stride:
+            raise InputError(f"`frames_per_step` is {self.frames_per_step}; expected a multiple of the stride, {self.stride}.")
+        if self.model == "conformer" and (self.channels % 8 or self.stride % 2):
+            raise InputError(
+                f"`channels`, `stride` are {self.channels}, {self.stride}; the conformer takes a multiple of 8 and an even number."
+            )
+        if self.criterion == "classify" and self.symbols != "words":
+            raise InputError(
+                f"`criterion` is 'classify' with {self.symbols}; expected words, of which each clip has one at most."
+            )
+
+    @property
+    def builder(self):
+        """The zoo's builder of the model."""
+        return self.model
+
+    @property
+    def streams(self):
+        """Whether the model writes while it hears, and so runs on devices."""
+        return self.model in STREAMING
+
+    @property
+    def symbols(self):
+        """What a symbol stands for."""
+        if self.tokens != "auto":
+            return self.tokens
+        return "characters" if self.recordings is not None or self.dataset == "english" else "words"
+
+
+@dataclasses.dataclass(frozen=True)
+class Transcribe:
+    """Writes down what is said: a line for each utterance, as it is said where the model streams."""
+
+    run: Path
+    """run folder, or a preset"""
+    files: tuple[Path, ...] = ()
+    """recordings of any common format, rate and channel count"""
+    microphone: bool = False
+    """listen to the microphone (needs the package sounddevice)"""
+    words: Path | None = None
+    """file for the words with their times: .json, .vtt or .TextGrid (Praat); of one recording"""
+    method: Literal["greedy", "beam"] | None = None
+    """how it is decoded; none: as it was trained to be"""
+    width: Annotated[int, Bounds(1, 10_000)] = 32
+    """prefixes that beam search keeps"""
+    language_model: Path | None = None
+    """ARPA file of words, for beam search"""
+    weight: float = 0.5
+    """how much the language model counts"""
+    word_bonus: float = 1.0
+    """added for each word where there is a language model"""
+    hot_words: tuple[str, ...] = ()
+    """words to listen for, for beam search"""
+    n_best: Annotated[int, Bounds(1, 100)] = 1
+    """so many ways to write each utterance, with their scores, for beam search"""
+    precision: Literal["float", "int8"] = "float"
+    """the model file to run"""
+
+    def __post_init__(self):
+        check_bounds(self)
+        if bool(self.files) == self.microphone:
+            raise InputError("expected --files or --microphone, one of them.")
+        if self.words is not None and (len(self.files) != 1 or self.words.suffix not in (".json", ".vtt", ".TextGrid")):
+            raise InputError(
+                f"`words` is {self.words}; expected a name that ends in .json, .vtt or .TextGrid, and one recording."
+            )
+        beam = {"language_model": self.language_model, "hot_words": self.hot_words}
+        for name, value in beam.items():
+            if value and self.method == "greedy":
+                raise InputError(f"`{name}` is given; expected it with --method beam.")
+        if self.method is None and (any(beam.values()) or self.n_best > 1):
+            object.__setattr__(self, "method", "beam")
+        if self.n_best > 1 and self.method == "greedy":
+            raise InputError(f"`n_best` is {self.n_best}; expected it with --method beam.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Align:
+    """Tells when each word and character of a known text is said in a recording."""
+
+    run: Path
+    """run folder, or a preset"""
+    file: Path
+    """a recording of any common format, rate and channel count"""
+    text: str
+    """what is said in it"""
+    output: Path | None = None
+    """file for the times: .json, .vtt or .TextGrid (Praat); none: they are printed"""
+    picture: Path | None = None
+    """HTML file to write, with the path through the trellis"""
+
+    def __post_init__(self):
+        if self.output is not None and self.output.suffix not in (".json", ".vtt", ".TextGrid"):
+            raise InputError(f"`output` is {self.output}; expected a name that ends in .json, .vtt or .TextGrid.")
+
+
+SEARCH = {
+    "learning_rate": Range(5e-4, 1e-2, log=True),
+    "channels": Choice((64, 96, 128)),
+    "depth": Choice((6, 8, 10)),
+    "dropout": Range(0.0, 0.4),
+    "masks": Choice((0, 1, 2, 4)),
+}
+
+TASK = Task(
+    name="speech-recognition",
+    summary="write down what is said",
+    config=Config,
+    search=SEARCH,
+    objective=("val_error_rate", "min"),
+    package="apps.speech_recognition",
+    verbs=(Verb("transcribe", Transcribe, "transcribe"), Verb("align", Align, "align")),
+)

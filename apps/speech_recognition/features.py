@@ -1,0 +1,149 @@
+"""Clips as frames: changed copies to train on, each made once; batches of like lengths."""
+
+import dataclasses
+import functools
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from apps.data.epochs import from_step, like_lengths
+from apps.data.sound import backgrounds, disturb, levelled, recorded, respeak, room
+from tflite.runtime.front_end import FrontEnd
+from tflite.runtime.randomness import Stream
+from zoo.layers.audio import MelFrontEnd
+from zoo.losses.ctc import frames_needed
+
+RATE = 16000
+LEAD_S, TAIL_S = 0.1, 0.4  # silence around a clip; a network that looks back only says things late
+LEADS_S = (0.05, 0.6)  # before a training clip
+LEVELS_DB = (-45.0, -15.0)  # active speech level of training clips, dBov
+SNR_DB = (3.0, 30.0)
+TEMPO = (0.85, 1.18)
+FAINT = 3e-5  # noise that every microphone has: no frame of a clip is quite zero
+ROOMS, NOISES, BABBLE = 60, 60, 40
+
+
+def front_end():
+    """The front end of every recogniser."""
+    return MelFrontEnd()
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """frames: (time, bands) float16 of each clip. labels: its symbols."""
+
+    frames: list
+    labels: list
+
+    def lengths(self):
+        """(clips, 1): frames of each."""
+        return np.array([[len(frames)] for frames in self.frames])
+
+
+def faint_noise(draw, count):
+    """What a microphone hears of silence."""
+    return draw.normal(count) * np.float32(FAINT)
+
+
+def padded(samples, draw, lead_s=LEAD_S):
+    """Samples between silence, faint noise over all of it, (n,) float32."""
+    lead, tail = (round(seconds * RATE) for seconds in (lead_s, TAIL_S))
+    whole = np.concatenate([np.zeros(lead, np.float32), samples, np.zeros(tail, np.float32)])
+    return whole + faint_noise(draw, len(whole))
+
+
+def plain(utterances, symbols):
+    """Examples of clips as they are."""
+    layer = front_end().manifest()
+
+    def frames(number):
+        samples = utterances[number].clip.samples.astype(np.float32) / 32768
+        return FrontEnd(layer, RATE).push(padded(samples, Stream(31, number))).astype(np.float16)
+
+    return _made(frames, utterances, symbols, 1, "reading")
+
+
+def changed(utterances, symbols, config):
+    """Examples of `copies` changed copies of each clip: tempo, level, room, noise, codec; a share of them in none of the last three."""
+    layer, seed = front_end().manifest(), config.seed
+    speech = [said.clip.samples for said in utterances[:BABBLE]]
+    heard, rooms = recorded()
+    noises = [*backgrounds(Stream(seed + 21, 0), speech, NOISES), *heard["train"]]
+    rooms = [*(room(Stream(seed + 22, number)) for number in range(ROOMS)), *rooms["train"]]
+
+    def frames(number):
+        draw = Stream(seed + 23, number)
+        speech = respeak(draw, levelled(utterances[number % len(utterances)].clip.samples), *TEMPO)
+        lead, tail = (round(seconds * RATE) for seconds in (draw.uniform(*LEADS_S), TAIL_S))
+        speech = np.concatenate([np.zeros(lead, np.float32), speech, np.zeros(tail, np.float32)])
+        if not draw.chance(config.clean_share):
+            speech = disturb(draw, speech, rooms, noises, SNR_DB)
+        samples = np.clip(speech * np.float32(10 ** (draw.uniform(*LEVELS_DB) / 20)), -1.0, 1.0)
+        return FrontEnd(layer, RATE).push(samples + faint_noise(draw, len(samples))).astype(np.float16)
+
+    return _made(frames, utterances, symbols, config.copies, "preparing clips")
+
+
+def _made(frames, utterances, symbols, copies, label):
+    count = len(utterances) * copies
+    with ThreadPoolExecutor(2) as threads:
+        found = list(tqdm(threads.map(frames, range(count)), total=count, desc=label, unit="clip", leave=False))
+    return Examples(found, [symbols.encode(said.text) for said in utterances] * copies)
+
+
+def fitting(examples, stride):
+    """(the examples whose labels fit into their frames, how many did not)."""
+    labels = _padded(examples.labels)
+    needed = np.asarray(frames_needed(labels, [len(row) for row in examples.labels]))
+    kept = [i for i, frames in enumerate(examples.frames) if needed[i] <= -(-len(frames) // stride)]
+    return Examples([examples.frames[i] for i in kept], [examples.labels[i] for i in kept]), len(examples.frames) - len(kept)
+
+
+def batch(examples, chosen):
+    """(frames (batch, time, bands) float32, labels (batch, labels) int32): zeros after a clip's frames, -1 after its labels."""
+    frames = [examples.frames[i] for i in chosen]
+    whole = np.zeros((len(frames), max(map(len, frames)), frames[0].shape[1]), np.float32)
+    for row, some in zip(whole, frames):
+        row[: len(some)] = some
+    return whole, _padded([examples.labels[i] for i in chosen])
+
+
+def _padded(labels):
+    rows = np.full((len(labels), max(1, *map(len, labels), 0)), -1, np.int32)
+    for row, some in zip(rows, labels):
+        row[: len(some)] = some
+    return rows
+
+
+def batches(examples, config, first_step):
+    """Batches from a step on, for ever: clips of like lengths together, every epoch in its own order."""
+    lengths = examples.lengths()
+    for chosen in from_step(first_step, len(lengths) // config.batch_size, lambda epoch: like_lengths(lengths, config, epoch)):
+        yield batch(examples, chosen)
+
+
+class Validation(keras.utils.PyDataset):
+    """Batches of examples in order of length, made when they are first asked for: an evaluation alone needs none.
+
+    make() -> Examples. targets(step, frames, labels) -> (y, or y and weights) as training has them.
+    """
+
+    def __init__(self, make, batch_size, targets):
+        super().__init__()
+        self._make, self._batch_size, self._targets = make, batch_size, targets
+
+    @functools.cached_property
+    def plain(self):
+        """(frames, labels) of each batch."""
+        examples = self._make()
+        order = np.argsort(examples.lengths()[:, 0], kind="stable")
+        return [batch(examples, order[start : start + self._batch_size]) for start in range(0, len(order), self._batch_size)]
+
+    def __len__(self):
+        return len(self.plain)
+
+    def __getitem__(self, index):
+        frames, labels = self.plain[index]
+        return (frames, *self._targets(None, frames, labels))

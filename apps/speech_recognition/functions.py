@@ -1,0 +1,377 @@
+"""The speech recognition task's functions: data, model, export, evaluation, report; its own verbs come from recognizing.py."""
+
+import dataclasses
+import functools
+import json
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rapidfuzz.distance import Levenshtein
+from tqdm import tqdm
+
+import zoo
+from apps.config import read_json
+from apps.data.splits import shuffled
+from apps.fit import WarmupCosine
+from apps.intervals import percent
+from apps.report import Section, history_figure
+from apps.run_folder import write_json
+from apps.speech_recognition import criteria, features, scoring
+from apps.speech_recognition.alignment import word_spans
+from apps.speech_recognition.corpora import Corpus, read_corpus
+from apps.speech_recognition.pictures import trellis, trellis_figure
+from apps.speech_recognition.recognizing import align as align  # the commands look for the verbs here
+from apps.speech_recognition.recognizing import hearing, spoken, timed
+from apps.speech_recognition.recognizing import transcribe as transcribe
+from apps.speech_recognition.text import Symbols, learnt
+from apps.task import Data
+from tflite.export import convert, write_device_folder, write_saved_model
+from tflite.parity import compare, compare_files, record_steps
+from tflite.streaming import to_step_model
+from zoo.decoding.ngram import NGramModel
+from zoo.errors import InputError
+
+CALIBRATED, COMPARED, PICTURED, SHOWN = 40, 20, 3, 20  # clips for int8, clips for parity, pictures, examples
+ENDPOINT_S = 0.8
+LABELS = {"float": "float file", "int8": "int8 file", "saved_model": "SavedModel"}
+README = """# A recogniser: {name}
+
+`python -m tflite.runtime FOLDER FILE.wav` writes down what is said in a recording, `--microphone` what a microphone hears.
+manifest.json has all that another runtime needs: docs/devices.md of Sequence Zoo explains each field.
+"""
+NOTICE = """# Notices
+
+The model files were trained with Sequence Zoo, under the Apache License 2.0, on:
+
+{sources}
+
+The licences of recordings bind those who pass the recordings on; the model files hold none of them.
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """A corpus and its symbols. train, validation: Examples, made when they are first asked for."""
+
+    config: object
+    corpus: Corpus
+    symbols: Symbols
+
+    @functools.cached_property
+    def train(self):
+        """Changed copies of the clips to train on, those that are too short for their labels left out."""
+        examples, short = features.fitting(features.changed(self.sayable("train"), self.symbols, self.config), self.config.stride)
+        if short:
+            tqdm.write(f"{short} copies of clips are too short for their transcripts, and are left out")
+        if len(examples.frames) < self.config.batch_size:
+            raise InputError(
+                f"there are {len(examples.frames)} clips to train on; expected at least a batch, {self.config.batch_size}. "
+                "Give more recordings, or a smaller --batch-size."
+            )
+        return examples
+
+    @functools.cached_property
+    def validation(self):
+        """The clips to validate on."""
+        return features.fitting(features.plain(self.sayable("val"), self.symbols), self.config.stride)[0]
+
+    def sayable(self, split):
+        """The utterances of a split that the symbols can write."""
+        return [said for said in self.corpus.parts[split] if self.labels(said.text) is not None]
+
+    def labels(self, text):
+        """The symbols of a text, or None."""
+        try:
+            return self.symbols.encode(text)
+        except InputError:
+            return None
+
+
+def data(config):
+    """The clips of a configuration, in batches."""
+    corpus = read_corpus(config)
+    symbols = learnt([said.text for said in corpus.parts["train"]], config.symbols, config.vocabulary_size)
+    content, targets = Content(config, corpus, symbols), criteria.Targets(config)
+
+    def train(first_step):
+        batches = features.batches(content.train, config, first_step)
+        for step, (frames, labels) in enumerate(batches, first_step):
+            yield frames, *targets(step, frames, labels)
+
+    validation = features.Validation(lambda: content.validation, config.batch_size, targets)
+
+    def measure(network, found):
+        errors = total = 0
+        for frames, labels in validation.plain:
+            rates = np.asarray(network.predict_on_batch(frames)["logits"])
+            ends = -(-criteria.frame_counts(frames) // config.stride)
+            for row, wanted, end in zip(rates, labels, ends):
+                wanted = wanted[wanted >= 0].tolist()
+                errors += Levenshtein.distance(_said(row[:end], config), wanted)
+                total += len(wanted)
+        return {"error_rate": errors / max(total, 1)}
+
+    hours = {split: sum(said.clip.seconds for said in said_in) / 3600 for split, said_in in corpus.parts.items()}
+    split = "; ".join(f"{name}: {len(corpus.parts[name])} clips, {count:.2f} h" for name, count in hours.items())
+    summary = {
+        "source": corpus.name,
+        "sources": [list(row) for row in corpus.sources],
+        "split": f"{split}. {len(symbols.names)} symbols: {config.symbols} and the blank.",
+        "fingerprint": corpus.fingerprint,
+    }
+    return Data(train, validation, content, summary, measure, (targets,))
+
+
+def _said(logits, config):
+    """The labels of greedy decoding; of a classifier the one at the end."""
+    if config.criterion == "classify":
+        label = int(np.argmax(keras.ops.convert_to_numpy(logits)[len(logits) // 2 :].mean(axis=0)))
+        return [label] if label else []
+    path = np.argmax(logits, axis=1)
+    return [int(label) for before, label in zip([-1, *path], path) if label not in (before, 0)]
+
+
+def builder_arguments(config, data):
+    """What `zoo.build` makes the configuration's model from."""
+    sizes = {
+        "separable_recognizer": {"channels": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size},
+        "streaming_deep_speech": {"channels": config.channels, "units": config.units, "depth": config.depth},
+        "deep_speech": {"channels": config.channels, "units": config.units, "depth": config.depth},
+        "tdnn_recognizer": {"channels": config.channels},
+        "conformer": {"dimensions": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size},
+    }[config.model]
+    bands = features.front_end().options["bands"]
+    shared = {name: getattr(config, name) for name in ("stride", "masks", "dropout", "seed")}
+    return {"num_mels": bands, "symbols": len(data.content.symbols.names), **sizes, **shared}
+
+
+def model(config, data):
+    """The configuration's model, compiled with its criterion."""
+    network = zoo.build(config.model, **builder_arguments(config, data))
+    network.compile(
+        keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=config.weight_decay, clipnorm=1.0),
+        loss={"logits": criteria.loss(config)},
+    )
+    return network
+
+
+def finish(network, folder, config, data):
+    """The model as it was trained."""
+    return network
+
+
+def assets(data):
+    """The symbols, a JSON list."""
+    return {"symbols.json": json.dumps(data.content.symbols.names, ensure_ascii=False) + "\n"}
+
+
+def export(network, folder, config, data):
+    """Writes saved_model/, and device/ where the model streams; returns how far both are from Keras."""
+    content, layer = data.content, features.front_end()
+    drawn = sorted(content.sayable("val"), key=lambda said: shuffled(config.seed, said.clip.name + said.text))
+    frames = [some.astype(np.float32) for some in features.plain(drawn[:CALIBRATED], content.symbols).frames]
+    write_saved_model(folder / "saved_model", network, layer, "logits")
+    loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    offline = [np.asarray(network(some[None], training=False)["logits"])[0] for some in frames[:COMPARED]]
+    saved = [loaded(frames=tf.constant(some[None]))["logits"].numpy()[0] for some in frames[:COMPARED]]
+    figures = {"SavedModel against Keras": compare(np.concatenate(saved), np.concatenate(offline), 1e-3)}
+    if not config.streams:
+        return figures
+    step, states = to_step_model(network, config.frames_per_step)
+    recorded = [record_steps(step, states, some, "logits") for some in frames]
+    float_file = convert(step)
+    if config.model == "separable_recognizer":
+        int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])
+    else:  # states of recurrent layers would gather rounding
+        int8_file = convert(step, int8_weights=True)
+    decoding = "last" if config.criterion == "classify" else config.method
+    description = {
+        "kind": "recognizer",
+        "name": content.corpus.name,
+        "sample_rate": layer.options["sample_rate"],
+        "front_end": layer.manifest(),
+        "frames_per_step": config.frames_per_step,
+        "symbols": content.symbols.names,
+        "word_boundary": content.symbols.boundary,
+        "decoding": {"method": decoding, "width": config.width},
+        "endpoint_s": ENDPOINT_S,
+        "tail_s": features.TAIL_S,
+    }
+    sources = "\n".join(f"- {text}" for _, text in content.corpus.sources)
+    write_device_folder(
+        folder / "device",
+        step,
+        states,
+        float_file=float_file,
+        int8_file=int8_file,
+        description=description,
+        readme=README.format(name=content.corpus.name),
+        notices={"NOTICE.md": NOTICE.format(sources=sources)},
+    )
+    streamed = [logits for _, logits in recorded[:COMPARED]]
+    expected = np.concatenate([whole[: len(some)] for whole, some in zip(offline, streamed)])
+    figures["one-step Keras against the whole clip"] = compare(np.concatenate(streamed), expected, 1e-3)
+    files = (("float TFLite against Keras", float_file, 1e-3), ("int8 TFLite against Keras", int8_file, 1.0))
+    return {
+        **figures,
+        **compare_files(read_json(folder / "device" / "manifest.json"), files, frames[:COMPARED], "logits", expected),
+    }
+
+
+def evaluate(folder, config, data):
+    """Greedy and beam search through the exported files on speakers that training never heard."""
+    content, table, boundaries = data.content, {}, {}
+    model_of_words = NGramModel.read_arpa(config.language_model) if config.language_model else None
+    files = ("float", "int8") if config.streams else ("saved_model",)
+    for file in files:
+        hear = hearing(folder, file)
+        for split in content.corpus.tested:
+            said = content.corpus.parts[split]
+            found, cpu_s = [], 0.0
+            for utterance in tqdm(said, desc=f"{split}, {LABELS[file]}", unit="clip", leave=False):
+                (rates, spent) = timed(hear, utterance.clip.samples)
+                found.append(rates)
+                cpu_s += spent
+            for name, options in _searches(config, model_of_words).items():
+                began = [timed(spoken, rates, folder, config, **options) for rates in found]
+                texts, search_s = [text for text, _ in began], sum(spent for _, spent in began)
+                seconds = sum(utterance.clip.seconds for utterance in said)
+                row = scoring.scored([_written(utterance, content) for utterance in said], texts)
+                table[f"{split}, {name}, {LABELS[file]}"] = {
+                    **row,
+                    "clips": len(said),
+                    "cpu_share": (cpu_s + search_s) / seconds,
+                    "wrongly_said": sum(not u.text and bool(text) for u, text in zip(said, texts)),
+                    "silent_clips": sum(not u.text for u in said),
+                }
+                if file == files[0] and name == next(iter(_searches(config, model_of_words))) and split == "test":
+                    rows = [[u.clip.name, _written(u, content), text] for u, text in zip(said, texts)]
+            if any(utterance.spans for utterance in said) and config.criterion != "classify":
+                pairs = [_word_spans(rates, utterance, content, folder, config) for rates, utterance in zip(found, said)]
+                boundaries[f"{split}, {LABELS[file]}"] = scoring.boundary_errors([pair for pair in pairs if pair])
+    drawn = sorted(rows, key=lambda row: shuffled(config.seed, row[0] + row[1]))
+    hear = hearing(folder, files[0])
+    pictured = [u for u in content.corpus.parts["test"] if u.text and content.labels(u.text)][:PICTURED]
+    pictures = [trellis(u.clip.samples, hear(u.clip.samples), content.symbols, u.text, config) for u in pictured]
+    write_json(folder / "trellis.json", pictures)
+    return {
+        "table": table,
+        "boundaries": boundaries,
+        "samples": drawn[:SHOWN],
+        "worst": sorted(drawn, key=lambda row: -Levenshtein.normalized_distance(row[1].split(), row[2].split()))[:SHOWN],
+        "data": data.summary,
+    }
+
+
+def _searches(config, model_of_words):
+    """{name: options} of how to decode."""
+    if config.criterion == "classify":
+        return {"the last half": {"method": "last"}}
+    searches = {"greedy": {"method": "greedy"}, f"beam {config.width}": {"method": "beam", "width": config.width}}
+    if model_of_words:
+        options = {"language_model": model_of_words, "weight": config.weight, "word_bonus": config.word_bonus}
+        searches[f"beam {config.width} with {config.language_model.name}"] = {**searches[f"beam {config.width}"], **options}
+    return searches
+
+
+def _written(utterance, content):
+    """What a recogniser should write: the words, or their phonemes."""
+    if content.symbols.kind != "phonemes":
+        return utterance.text
+    return " ".join(content.symbols.parts(utterance.text) or [])
+
+
+def _word_spans(rates, utterance, content, folder, config):
+    """(found, true) spans of an utterance's words, or None where it cannot be aligned."""
+    labels = content.labels(utterance.text)
+    if not labels or not utterance.spans:
+        return None
+    found = word_spans(rates, labels, content.symbols, config)
+    return (found, utterance.spans) if found is not None and len(found) == len(utterance.spans) else None
+
+
+def headline(metrics):
+    """The error rates in a few lines."""
+    lines = []
+    for name, row in metrics["table"].items():
+        if row["silent_clips"] == row["clips"]:
+            lines.append(f"{name}: something is written in {row['wrongly_said']} of {row['clips']} clips without a word to write")
+            continue
+        words = row["words"]
+        lines.append(
+            f"{name}: {percent(words['score'], words['interval'])} of words wrong, {percent(row['exact'], row['interval'])} of clips right, "
+            f"{row['cpu_share']:.3f} of real time"
+        )
+    for name, row in metrics["boundaries"].items():
+        lines.append(
+            f"word boundaries, {name}: {1000 * row['median_s']:.0f} ms off in the middle, 90% within {1000 * row['percentile_90_s']:.0f} ms"
+        )
+    return lines
+
+
+def examples(metrics):
+    """Some transcripts."""
+    return [f"{reference or '(nothing)'}  ->  {text or '(nothing)'}" for _, reference, text in metrics["samples"][:5]]
+
+
+def card(metrics):
+    """The limits that a preset's card states."""
+    return (
+        "It writes the words that it was taught, and takes others for the nearest of them. Figures are for the recordings named above; other "
+        "microphones, rooms and accents do worse.\n"
+    )
+
+
+def report(folder, config, data, metrics):
+    """The sections of the HTML report."""
+    rows = [("tested", "words wrong (95%)", "characters wrong", "clips right (95%)", "share of real time")]
+    for name, row in metrics["table"].items():
+        if row["silent_clips"] == row["clips"]:
+            rows.append((name, f"something in {row['wrongly_said']} of {row['clips']}", "", "", f"{row['cpu_share']:.3f}"))
+            continue
+        words, characters = row["words"], row["characters"]
+        rows.append(
+            (
+                name,
+                percent(words["score"], words["interval"]),
+                f"{100 * characters['score']:.1f}%",
+                percent(row["exact"], row["interval"]),
+                f"{row['cpu_share']:.3f}",
+            )
+        )
+    times = [("tested", "median", "90% within", "late by", "boundaries")]
+    for name, row in metrics["boundaries"].items():
+        values = (f"{1000 * row[key]:.0f} ms" for key in ("median_s", "percentile_90_s", "late_s"))
+        times.append((name, *values, row["boundaries"]))
+    pictures = tuple(
+        (
+            trellis_figure(picture),
+            "Above, the clip's frames; in the middle, how sure the network is of each symbol at each time; below, the likeliest path through what was "
+            "said (the trellis), and the words under it.",
+        )
+        for picture in read_json(folder / "trellis.json")
+    )
+    head = ("clip", "said", "written")
+    return [
+        Section("Data", metrics["data"]["split"], rows=[("", ""), *metrics["data"]["sources"]]),
+        Section(
+            "Training",
+            figures=(
+                (history_figure(folder, ("loss", "val_loss", "val_error_rate")), "Loss, and share of symbols wrong, by step."),
+            ),
+        ),
+        Section("Test", "On speakers that training never heard, through the exported files.", rows=rows),
+        *([Section("Word boundaries", rows=times)] if metrics["boundaries"] else []),
+        Section("Alignment", figures=pictures),
+        Section("Examples", rows=[head, *metrics["samples"]]),
+        Section("Worst first", rows=[head, *metrics["worst"]]),
+    ]
+
+
+def next_commands(folder, config):
+    """What a person would type next."""
+    commands = [f"python -m apps speech-recognition transcribe --run {folder} --files RECORDING.wav"]
+    if config.streams:
+        commands.append(f"python -m apps speech-recognition transcribe --run {folder} --microphone")
+    return [*commands, "python -m apps speech-recognition train --recordings MY_RECORDINGS --output run_mine"]
