@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -17,11 +18,12 @@ from zoo.losses.ctc import frames_needed
 
 RATE = 16000
 LEAD_S, TAIL_S = 0.1, 0.4  # silence around a clip; a network that looks back only says things late
-LEADS_S = (0.05, 0.6)  # before a training clip
+LEADS_S = (0.0, 0.6)  # before a training clip
 LEVELS_DB = (-45.0, -15.0)  # active speech level of training clips, dBov
 SNR_DB = (3.0, 30.0)
 TEMPO = (0.85, 1.18)
 FAINT = 3e-5  # noise that every microphone has: no frame of a clip is quite zero
+BLOCK = 1600  # samples
 ROOMS, NOISES, BABBLE = 60, 60, 40
 
 
@@ -42,52 +44,55 @@ class Examples:
         return np.array([[len(frames)] for frames in self.frames])
 
 
-def faint_noise(draw, count):
-    """What a microphone hears of silence."""
-    return draw.normal(count) * np.float32(FAINT)
-
-
-def padded(samples, draw, lead_s=LEAD_S):
-    """Samples between silence, faint noise over all of it, (n,) float32."""
-    lead, tail = (round(seconds * RATE) for seconds in (lead_s, TAIL_S))
-    whole = np.concatenate([np.zeros(lead, np.float32), samples, np.zeros(tail, np.float32)])
-    return whole + faint_noise(draw, len(whole))
-
-
 def plain(utterances, symbols):
     """Examples of clips as they are."""
-    layer = front_end().manifest()
 
-    def frames(number):
-        samples = utterances[number].clip.samples.astype(np.float32) / 32768
-        return FrontEnd(layer, RATE).push(padded(samples, Stream(31, number))).astype(np.float16)
+    def samples(number):
+        return _between_silence(utterances[number].clip.samples.astype(np.float32) / 32768, LEAD_S)
 
-    return _made(frames, utterances, symbols, 1, "reading")
+    return _made(samples, utterances, symbols, 1, "reading")
+
+
+def _between_silence(samples, lead_s):
+    """Samples with silence before and after, (n,) float32; n is what Fourier transforms are quick at."""
+    lead, tail = (round(seconds * RATE) for seconds in (lead_s, TAIL_S))
+    whole = np.zeros(-(-(lead + len(samples) + tail) // BLOCK) * BLOCK, np.float32)
+    whole[lead : lead + len(samples)] = samples
+    return whole
 
 
 def changed(utterances, symbols, config):
     """Examples of `copies` changed copies of each clip: tempo, level, room, noise, codec; a share of them in none of the last three."""
-    layer, seed = front_end().manifest(), config.seed
+    seed = config.seed
     speech = [said.clip.samples for said in utterances[:BABBLE]]
     heard, rooms = recorded()
     noises = [*backgrounds(Stream(seed + 21, 0), speech, NOISES), *heard["train"]]
     rooms = [*(room(Stream(seed + 22, number)) for number in range(ROOMS)), *rooms["train"]]
 
-    def frames(number):
+    def samples(number):
         draw = Stream(seed + 23, number)
         speech = respeak(draw, levelled(utterances[number % len(utterances)].clip.samples), *TEMPO)
-        lead, tail = (round(seconds * RATE) for seconds in (draw.uniform(*LEADS_S), TAIL_S))
-        speech = np.concatenate([np.zeros(lead, np.float32), speech, np.zeros(tail, np.float32)])
+        speech = _between_silence(speech, draw.uniform(*LEADS_S))
         if not draw.chance(config.clean_share):
             speech = disturb(draw, speech, rooms, noises, SNR_DB)
-        samples = np.clip(speech * np.float32(10 ** (draw.uniform(*LEVELS_DB) / 20)), -1.0, 1.0)
-        return FrontEnd(layer, RATE).push(samples + faint_noise(draw, len(samples))).astype(np.float16)
+        return np.clip(speech * np.float32(10 ** (draw.uniform(*LEVELS_DB) / 20)), -1.0, 1.0)
 
-    return _made(frames, utterances, symbols, config.copies, "preparing clips")
+    return _made(samples, utterances, symbols, config.copies, "preparing clips")
 
 
-def _made(frames, utterances, symbols, copies, label):
-    count = len(utterances) * copies
+def _made(samples, utterances, symbols, copies, label):
+    """Examples of each copy of each clip. samples(number) -> (n,) float32."""
+    count, ends = len(utterances) * copies, threading.local()
+    manifest, faint = front_end().manifest(), FAINT * Stream(31, 0).normal(20 * RATE)
+
+    def frames(number):
+        if not hasattr(ends, "front_end"):
+            ends.front_end = FrontEnd(manifest, RATE)
+        ends.front_end.reset()
+        heard = samples(number)
+        noise = np.resize(np.roll(faint, 997 * number), len(heard))
+        return ends.front_end.push(heard + noise).astype(np.float16)
+
     with ThreadPoolExecutor(2) as threads:
         found = list(tqdm(threads.map(frames, range(count)), total=count, desc=label, unit="clip", leave=False))
     return Examples(found, [symbols.encode(said.text) for said in utterances] * copies)
