@@ -1,4 +1,4 @@
-"""python -m tflite.runtime: listens to files, standard input or a microphone; translates lines."""
+"""python -m tflite.runtime: listens to files, standard input or a microphone, writes down what is said there; translates lines."""
 
 import argparse
 import contextlib
@@ -16,6 +16,7 @@ from .detector import Detector
 from .errors import InputError
 from .manifest import read_manifest
 from .quiet import quiet_stderr
+from .recognizer import Recognizer
 from .translator import Translator, checked
 
 CHUNK_S = 0.08
@@ -186,6 +187,51 @@ def parse(arguments):
     return options
 
 
+def _recognize(options):
+    if options.threshold is not None or options.save_events or options.n_best != 1:
+        raise InputError(f"{options.folder} holds a recognizer; leave --threshold, --save-events and --n-best out.")
+    with quiet_stderr():
+        recognizer = Recognizer(options.folder, options.precision)
+    sys.stdout.reconfigure(encoding="utf-8")
+    for source, chunks in _sources(options, recognizer.sample_rate):
+        try:
+            for chunk in chunks:
+                write_down(recognizer.push(chunk), source, options.json)
+        except KeyboardInterrupt:
+            if not options.microphone:
+                raise
+        write_down(recognizer.finish(), source, options.json)
+    return 0
+
+
+def write_down(utterances, source, as_json):
+    """Prints utterances, a line each."""
+    for found in utterances:
+        line = f"{source}\t{found.tokens[0].start_s:9.2f} s\t{found.text}"
+        if as_json:
+            words = [
+                {
+                    "text": word.text,
+                    "start_s": round(word.start_s, 3),
+                    "end_s": round(word.end_s, 3),
+                    "confidence": round(word.confidence, 4),
+                }
+                for word in found.words
+            ]
+            line = json.dumps({"source": source, "text": found.text, "words": words}, ensure_ascii=False)
+        print(line, flush=True)
+
+
+def _sources(options, sample_rate):
+    """(name, chunks of samples) of what is to be listened to."""
+    if options.microphone:
+        yield "microphone", read_microphone(sample_rate)
+    for file in options.files:
+        standard_input = file == "-"
+        chunks = read_standard_input(sample_rate) if standard_input else read_wav(file, sample_rate)
+        yield "stdin" if standard_input else file, chunks
+
+
 def _detector(options):
     if options.n_best != 1:
         raise InputError(f"{options.folder} holds no translator; leave --n-best out.")
@@ -218,16 +264,14 @@ def main(arguments=None):
     """Exit code 0 when everything was heard or translated to its end, 2 for bad input, 130 when interrupted."""
     options = parse(arguments)
     try:
-        if read_manifest(options.folder)["kind"] == "translator":
-            return _translate(options)
+        others = {"translator": _translate, "recognizer": _recognize}
+        kind = read_manifest(options.folder)["kind"]
+        if kind in others:
+            return others[kind](options)
         detector = _detector(options)
         events = Events(options.save_events, detector.sample_rate) if options.save_events else None
-        if options.microphone:
-            listen(detector, read_microphone(detector.sample_rate), "microphone", options.json, events)
-        for file in options.files:
-            standard_input = file == "-"
-            chunks = read_standard_input(detector.sample_rate) if standard_input else read_wav(file, detector.sample_rate)
-            listen(detector, chunks, "stdin" if standard_input else file, options.json, events)
+        for source, chunks in _sources(options, detector.sample_rate):
+            listen(detector, chunks, source, options.json, events)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,397 @@
+"""Speech recognition: nobody is both trained and tested on, a small recogniser learns, and says the same in any chunks and files."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from apps.cli import main
+from apps.config import read_json
+from apps.data.audio import audio_blocks, read_audio
+from apps.speech_recognition import corpora, criteria, features, functions, recognizing, scoring, subtitles
+from apps.speech_recognition.alignment import grouped, symbol_spans
+from apps.speech_recognition.config import TASK, Config, Transcribe
+from apps.speech_recognition.recognizing import hearing, spoken
+from apps.speech_recognition.text import Symbols, learnt
+from apps.train import open_run, train
+from tflite.runtime import Recognizer
+from tflite.runtime.ctc import Span
+from tflite.runtime.recognizer import log_softmax
+from zoo.decoding.ngram import NGramModel
+from zoo.errors import InputError
+
+SMALL = Config(
+    channels=64,
+    depth=4,
+    kernel_size=7,
+    stride=4,
+    strings=700,
+    copies=1,
+    clean_share=0.9,
+    masks=1,
+    dropout=0.0,
+    steps=240,
+    steps_per_epoch=80,
+    batch_size=32,
+    learning_rate=0.01,
+)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A run that writes down rendered digits."""
+    folder = tmp_path_factory.mktemp("digits") / "run"
+    train(TASK, SMALL, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def said():
+    """The utterances that it is tested on."""
+    return corpora.read_corpus(SMALL).parts["test"]
+
+
+@pytest.fixture(scope="session")
+def clip(said, tmp_path_factory):
+    """A recording of three digits at 8 kHz in two channels, and what is said in it."""
+    utterance = next(u for u in said if len(u.text.split()) == 3)
+    path = tmp_path_factory.mktemp("clip") / "three digits.wav"
+    samples = soxr.resample(utterance.clip.samples.astype(np.float32) / 32768, 16000, 8000)
+    soundfile.write(path, np.stack([samples, samples], axis=1), 8000)
+    return path, utterance.text
+
+
+def test_no_voice_is_both_trained_and_tested_on_and_each_take_is_tested_once():
+    corpus = corpora.read_corpus(SMALL)
+    voices = {split: {said.clip.speaker for said in part} for split, part in corpus.parts.items()}
+    assert not voices["train"] & (voices["val"] | voices["test"]) and not voices["val"] & voices["test"]
+    takes = [corpora.Clip(np.full(400 + i, i, np.int16), f"{i}", "x", "ab"[i % 2], f"d{i}") for i in range(90)]
+    strings = corpora._strings(takes, None, 0, "test")
+    assert sorted(word for said in strings for word in said.text.split()) == sorted(take.text for take in takes)
+    for said in strings:
+        for word, (start, end) in zip(said.text.split(), said.spans):
+            part = said.clip.samples[round(start * 16000) : round(end * 16000)]
+            assert set(part.tolist()) == {int(word[1:])} and len(part) == 400 + int(word[1:])
+
+
+@pytest.mark.parametrize("dataset", ["commands", "english", "digits"])
+def test_no_speaker_of_a_public_set_is_both_trained_and_tested_on(mirror, dataset):
+    corpus = corpora.read_corpus(Config(dataset=dataset, strings=100))
+    trained = {said.clip.speaker for said in corpus.parts["train"]} - {""}
+    for split in corpus.tested:
+        tested = {said.clip.speaker for said in corpus.parts[split]} - {""}
+        assert tested - {""} and not tested & trained or split == "other words and silence"
+    texts = [said.text for said in corpus.parts["train"]]
+    assert any(texts) and corpora.normalised(" ".join(texts)) == " ".join(filter(None, texts))
+
+
+def test_text_is_cut_into_symbols_and_what_is_none_is_refused(monkeypatch):
+    texts = ["one two", "two", ""]
+    assert learnt(texts, "words", 0).names == ["", "one", "two"] and learnt(texts, "words", 0).encode("two one") == [2, 1]
+    letters = learnt(texts, "characters", 0)
+    assert "".join(letters.names[i] for i in letters.encode("two one")) == "two one" and letters.boundary == "space"
+    with pytest.raises(InputError, match="'three' has 'h', which is none of the symbols"):
+        letters.encode("three")
+    pieces = learnt(["the cat sat on the mat"] * 20, "subwords", 30)
+    assert "".join(pieces.names[i] for i in pieces.encode("the cat")) == "\u2581the\u2581cat"
+    monkeypatch.setattr("apps.speech_recognition.text.read_set_rows", lambda *_: [(1, "TWO 1 T UW1"), (2, "ONE 1 W AH1 N")])
+    phonemes = learnt(texts, "phonemes", 0)
+    assert [phonemes.names[i] for i in phonemes.encode("two one")] == ["T", "UW", "W", "AH", "N"]
+    with pytest.raises(InputError, match="not in CMUdict"):
+        phonemes.encode("two three")
+    with pytest.raises(InputError, match="no clip to train on has a transcript"):
+        learnt(["", ""], "words", 0)
+
+
+def test_an_alignment_begins_evenly_spread_then_follows_the_network():
+    targets = criteria.Targets(SimpleNamespace(criterion="align", stride=2, steps=100))
+    frames = np.ones((2, 12, 3), np.float32)
+    frames[1, 8:] = 0
+    labels = np.array([[1, 1], [2, -1]])
+    rows, counts = criteria.with_silence(labels)
+    assert rows.tolist() == [[0, 1, 0, 1, 0], [0, 2, 0, 0, 0]] and counts.tolist() == [5, 3]
+    ((y, weights),) = [(a["logits"], b["logits"]) for a, b in [targets(0, frames, labels)]]
+    assert y.tolist()[0] == [0, 0, 1, 0, 1, 0] and y.tolist()[1][:4] == [0, 0, 2, 0]
+    assert weights.tolist() == [[1] * 6, [1, 1, 1, 1, 0, 0]]
+    said = np.full((2, 6, 3), -9.0)
+    for row, path in enumerate(([0, 1, 0, 0, 1, 0], [0, 2, 2, 0, 0, 0])):
+        said[row, np.arange(6), path] = 9.0
+    targets.set_model(SimpleNamespace(predict_on_batch=lambda _: {"logits": said}))
+    y, weights = (found["logits"] for found in targets(50, frames, labels))
+    assert y.tolist() == [[0, 1, 0, 0, 1, 0], [0, 2, 2, 0, 0, 0]] and weights.sum() == 10
+
+
+@pytest.mark.parametrize("criterion", ["align", "classify"])
+def test_the_notes_other_ways_to_train_take_steps_that_help(criterion, monkeypatch):
+    config = dataclasses.replace(SMALL, criterion=criterion, batch_size=16, strings=100)
+    one_word = [said for said in corpora._rendered_digits(config).parts["train"] if " " not in said.text][:16]
+    monkeypatch.setattr(functions, "read_corpus", lambda _: corpora.Corpus({"train": one_word, "val": one_word}, "", ()))
+    data = functions.data(config)
+    network = functions.model(config, data)
+    (targets,) = data.callbacks
+    targets.set_model(network)
+    batches = data.train(config.steps // 2 if criterion == "align" else 0)
+    losses = [float(network.train_on_batch(*next(batches), return_dict=True)["loss"]) for _ in range(25)]
+    assert np.isfinite(losses).all() and np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert np.isfinite(data.measure(network, {})["error_rate"])
+    assert np.isfinite(network.evaluate(data.validation, verbose=0, return_dict=True)["loss"])
+
+
+def test_a_small_recogniser_learns_and_its_figures_are_there(digits):
+    metrics = read_json(digits / "metrics.json")
+    row = metrics["table"]["test, greedy, float file"]
+    assert row["words"]["score"] < 0.5 and row["words"]["interval"][0] < row["words"]["score"] < row["words"]["interval"][1]
+    assert set(metrics["boundaries"]) == {"test, float file", "test, int8 file"}
+    parity = read_json(digits / "parity.json")
+    assert all(figure["within"] == 1 for name, figure in parity.items() if "int8" not in name)
+    page = (digits / "report.html").read_text("utf8")
+    assert (
+        "what is said" in page
+        and "Worst first" in page
+        and "http" not in page.split("</style>")[1].replace("http://www.w3.org", "")
+    )
+
+
+def test_keras_and_the_device_file_write_the_same_in_any_chunks(digits, said):
+    config, data, network = open_run(TASK, digits)
+    layer = features.front_end()
+    recognizer, whole = Recognizer(digits / "device"), hearing(digits, "float")
+    random = np.random.default_rng(0)
+    differ = 0
+    for utterance in said[:100]:
+        samples = utterance.clip.samples
+        padded = np.concatenate([samples.astype(np.float32) / 32768, np.zeros(int(0.4 * 16000), np.float32)])
+        logits = np.asarray(network(layer(padded[None]), training=False)["logits"])[0]
+        streamed = whole(samples)
+        np.testing.assert_allclose(streamed[-8:], log_softmax(logits)[: len(streamed)][-8:], atol=1e-2)
+        differ += spoken(log_softmax(logits)[: len(streamed)], digits, config) != spoken(streamed, digits, config)
+        found, position = [], 0
+        while position < len(samples):
+            size = int(random.integers(1, 9000))
+            found += recognizer.push(samples[position : position + size])
+            position += size
+        found += recognizer.finish()
+        assert " ".join(u.text for u in found) == spoken(streamed, digits, config)
+    assert differ == 0
+
+
+def test_utterances_end_with_pauses_and_keep_the_streams_times(digits, said):
+    recognizer = Recognizer(digits / "device")
+    first, second = (u.clip.samples for u in said if len(u.text.split()) == 2).__iter__(), None
+    first, second = next(first), next(first)
+    apart = int(2.0 * 16000)
+    stream = np.concatenate([first, np.zeros(apart, np.int16), second])
+    heard = [*recognizer.push(stream), *recognizer.finish()]
+    assert len(heard) == 2
+    assert heard[0].words[-1].end_s < len(first) / 16000 + 0.5
+    assert heard[1].words[0].start_s > (len(first) + apart) / 16000 - 0.2
+    assert recognizer.finish() == []
+
+
+def test_transcribe_prints_and_writes_words_with_times(digits, clip, tmp_path, capsys):
+    path, text = clip
+    outputs = []
+    for suffix in (".json", ".vtt", ".TextGrid"):
+        words = tmp_path / f"words{suffix}"
+        assert main(["speech-recognition", "transcribe", "--run", str(digits), "--files", str(path), "--words", str(words)]) == 0
+        outputs.append(capsys.readouterr().out.split())
+        content = words.read_text("utf8")
+        if suffix == ".json":
+            rows = json.loads(content)["words"]
+            assert [row["text"] for row in rows] == outputs[0]
+            assert all(0 <= row["start_s"] < row["end_s"] and 0 <= row["confidence"] <= 1 for row in rows)
+        assert content.count("-->") == len(outputs[0]) * (suffix == ".vtt")
+    assert outputs[0] == outputs[1] and set(outputs[0]) <= set(corpora.DIGITS)
+    beam = ["--method", "beam", "--width", "8", "--hot-words", "nine"]
+    assert main(["speech-recognition", "transcribe", "--run", str(digits), "--files", str(path), str(path), *beam]) == 0
+    assert capsys.readouterr().out.count(str(path)) == 2
+
+
+def test_a_language_model_is_heard(digits, clip, tmp_path, capsys):
+    arpa = tmp_path / "digits.arpa"
+    NGramModel.estimate([["four"], ["four", "four"], ["four"] * 3], 2, vocabulary=corpora.DIGITS).write_arpa(arpa)
+    options = ["--language-model", str(arpa), "--weight", "9", "--word-bonus", "9"]
+    assert main(["speech-recognition", "transcribe", "--run", str(digits), "--files", str(clip[0]), *options]) == 0
+    assert "four" in capsys.readouterr().out.split()
+
+
+def test_align_tells_when_words_are_said(digits, said, tmp_path, capsys):
+    utterance = next(u for u in said if len(u.text.split()) == 4)
+    path, picture = tmp_path / "four.flac", tmp_path / "four.html"
+    soundfile.write(path, utterance.clip.samples, 16000)
+    command = ["speech-recognition", "align", "--run", str(digits), "--file", str(path), "--text", utterance.text.upper()]
+    assert main([*command, "--picture", str(picture)]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[3] for row in rows] == utterance.text.split() and "<svg" in picture.read_text("utf8")
+    starts = [float(row[0]) for row in rows]
+    assert starts == sorted(starts)
+    assert main([*command, "--output", str(tmp_path / "four.TextGrid")]) == 0
+    assert 'name = "symbols"' in (tmp_path / "four.TextGrid").read_text("utf8")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("...", "expected the words that are said"),
+        ("one eleven", "'eleven', which is none of the symbols"),
+        ("one " * 200, "too short for 200 words"),
+    ],
+)
+def test_texts_that_cannot_be_aligned_are_refused(digits, clip, text, words, capsys):
+    command = ["speech-recognition", "align", "--run", str(digits), "--file", str(clip[0]), "--text", text]
+    assert main(command) == 2 and words in capsys.readouterr().err
+
+
+def test_recordings_that_cannot_be_read_are_named_and_the_others_go_on(digits, clip, tmp_path, capsys):
+    empty, text = tmp_path / "empty.wav", tmp_path / "text.wav"
+    empty.write_bytes(b"")
+    text.write_text("no sound")
+    files = [str(empty), str(clip[0]), str(text), str(tmp_path / "none.wav")]
+    assert main(["speech-recognition", "transcribe", "--run", str(digits), "--files", *files]) == 2
+    heard = capsys.readouterr()
+    assert str(clip[0]) in heard.out and "3 of 4 recordings could not be read" in heard.err
+    for words in ("empty file", "cannot be read as audio", "does not exist"):
+        assert words in heard.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "expected --files or --microphone"),
+        ({"files": ("a.wav",), "words": "b.txt"}, "ends in .json, .vtt or .TextGrid"),
+        ({"files": ("a.wav",), "method": "greedy", "n_best": 2}, "expected it with --method beam"),
+        ({"files": ("a.wav",), "method": "greedy", "hot_words": ("a",)}, "`hot_words` is given"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, words):
+    options = {key: Path(value) if key == "words" else value for key, value in options.items()}
+    with pytest.raises(InputError, match=words):
+        Transcribe(run=Path("run"), **options)
+
+
+def test_files_are_read_block_by_block_as_they_are_whole(tmp_path):
+    random = np.random.default_rng(0)
+    for rate, channels in ((16000, 1), (8000, 2), (44100, 2)):
+        path = tmp_path / f"{rate}.wav"
+        soundfile.write(path, 0.3 * random.standard_normal((3 * rate + 7, channels)), rate)
+        blocks = np.concatenate(list(audio_blocks(path, seconds=0.21)))
+        whole = read_audio(path)
+        assert abs(len(blocks) - len(whole)) <= 1
+        np.testing.assert_allclose(blocks[: len(whole)], whole[: len(blocks)], atol=1e-4)
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes((tmp_path / "16000.wav").read_bytes()[:50_000])
+    with pytest.raises(InputError, match="cut short"):
+        list(audio_blocks(cut))
+
+
+def test_own_recordings_are_read_with_their_texts(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    rows = ["path,text,speaker"]
+    for i in range(9):
+        soundfile.write(folder / f"{i}.wav", np.random.default_rng(i).standard_normal(16000) * 0.1, 16000)
+        rows.append(f'{i}.wav,"Good morning, Ann\u2019s cat!",{"abc"[i % 3]}')
+    with pytest.raises(InputError, match="no metadata.csv"):
+        corpora.read_corpus(Config(recordings=folder))
+    (folder / "metadata.csv").write_text("\n".join(rows), "utf8")
+    corpus = corpora.read_corpus(Config(recordings=folder))
+    assert {split: len(part) for split, part in corpus.parts.items()} == {"train": 3, "val": 3, "test": 3}
+    assert corpus.parts["test"][0].text == "good morning ann's cat" and "by speaker (3)" in corpus.sources[0][1]
+    (folder / "metadata.csv").write_text("\n".join(row.replace("Good morning, Ann\u2019s cat!", "1984") for row in rows), "utf8")
+    with pytest.raises(InputError, match="has the text '1984'; expected words"):
+        corpora.read_corpus(Config(recordings=folder))
+
+
+def test_error_rates_are_those_counted_by_hand():
+    found = scoring.scored(["one two three", "four", ""], ["one three", "five", "six"])
+    assert found["words"]["score"] == pytest.approx((1 + 1 + 1) / 4) and found["exact"] == 0
+    perfect = scoring.scored(["one two"] * 5, ["one two"] * 5)
+    assert perfect["words"]["score"] == perfect["characters"]["score"] == 0 and perfect["exact"] == 1
+    errors = scoring.boundary_errors([([(0.1, 0.5)], [(0.0, 0.5)]), ([(1.0, 2.0)], [(1.02, 1.9)])])
+    assert errors["boundaries"] == 4 and errors["median_s"] == pytest.approx(0.06) and errors["late_s"] == pytest.approx(0.05)
+
+
+def test_words_are_put_together_from_symbols():
+    spans = [Span(text, i, i + 1, 0.5 + 0.1 * i) for i, text in enumerate("ab c")]
+    letters = Symbols(["", " ", "a", "b", "c"], "characters")
+    assert [(w.text, w.start_s, w.end_s) for w in grouped(spans, letters)] == [("ab", 0, 2), ("c", 3, 4)]
+    pieces = [Span(text, i, i + 1, 1.0) for i, text in enumerate(["\u2581a", "b", "\u2581", "c"])]
+    assert [w.text for w in grouped(pieces, Symbols(["", "\u2581a", "b", "\u2581", "c"], "subwords"))] == ["ab", "c"]
+    assert [w.text for w in grouped(spans[:2], Symbols(["", "a", "b"], "words"))] == ["a", "b"]
+    rates = log_softmax(5.0 * np.eye(3)[[0, 1, 0, 2, 0]])
+    config = SimpleNamespace(criterion="ctc", stride=2)
+    assert [(s.start_s, s.end_s) for s in symbol_spans(rates, [1, 2], Symbols(["", "a", "b"], "words"), config)] == [
+        (pytest.approx(0.02), pytest.approx(0.04)),
+        (pytest.approx(0.06), pytest.approx(0.08)),
+    ]
+    assert symbol_spans(rates, [1] * 4, Symbols(["", "a", "b"], "words"), config) is None
+
+
+def test_times_are_written_as_others_read_them():
+    words = [Span("one", 0.5, 0.75, 0.9), Span('"two" & <b>', 3661.0, 3661.5, 0.8)]
+    vtt = subtitles.written(words, ".vtt", "a.wav")
+    assert vtt.startswith("WEBVTT\n\n00:00:00.500 --> 00:00:00.750\none\n") and "01:01:01.000" in vtt and "&lt;b&gt;" in vtt
+    grid = subtitles.written(words, ".TextGrid", "a.wav")
+    assert 'text = """two"" & <b>"' in grid and "intervals: size = 4" in grid
+    assert "nothing" not in subtitles.written([], ".TextGrid", "a.wav")
+
+
+def test_the_device_runtime_writes_recordings_down(digits, clip, tmp_path):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, read_audio(clip[0]), 16000, subtype="PCM_16")
+    command = [sys.executable, "-m", "tflite.runtime", str(digits / "device"), str(path)]
+    rows = [json.loads(line) for line in subprocess.run([*command, "--json"], capture_output=True, text=True).stdout.splitlines()]
+    lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    assert [row["text"] for row in rows] == [line.split("\t")[2] for line in lines] and rows[0]["words"]
+    refused = subprocess.run([*command, "--threshold", "0.5"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "holds a recognizer" in refused.stderr
+
+
+def test_a_stream_of_hours_is_heard_piece_by_piece(digits, clip, monkeypatch):
+    """Nothing grows with the length but what was said: the search begins anew after each pause."""
+    recognizer = Recognizer(digits / "device", method="beam", width=4)
+    samples = np.concatenate([read_audio(clip[0]), np.zeros(32000, np.float32)])
+    heard = []
+    for _ in range(5):
+        heard += recognizer.push(samples)
+    assert len(heard) == 5 and len({u.text for u in heard[1:]}) == 1
+    assert recognizer._utterances._search._frames < 40
+
+
+def test_a_model_that_reads_both_ways_needs_the_whole_clip(digits, clip, capsys, monkeypatch):
+    monkeypatch.setattr(recognizing, "LONGEST_S", 0.5)
+    config = Config(model="tdnn_recognizer", stride=4)
+    with pytest.raises(InputError, match="needs all of it at once"):
+        whole = recognizing._Whole(digits, config, None, {})
+        for chunk in audio_blocks(clip[0], seconds=0.2):
+            whole.push(chunk)
+    monkeypatch.setattr(recognizing, "LONGEST_S", 60.0)
+    whole = recognizing._Whole(digits, config, None, {})
+    for chunk in audio_blocks(clip[0], seconds=0.2):
+        assert whole.push(chunk) == []
+    assert all(word in corpora.DIGITS for u in whole.finish() for word in u.text.split())
+
+
+def test_a_preset_is_made_and_listens(digits, clip, tmp_path, capsys):
+    preset = tmp_path / "my_digits"
+    assert main(["speech-recognition", "preset", "--run", str(digits), "--output", str(preset)]) == 0
+    capsys.readouterr()
+    outputs = []
+    for run in (digits, preset):
+        assert main(["speech-recognition", "transcribe", "--run", str(run), "--files", str(clip[0])]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1] and "Licence" in (preset / "card.md").read_text("utf8")
+
+
+def test_help_of_each_verb_is_quick_and_whole(capsys):
+    for verb in ("train", "transcribe", "align"):
+        with pytest.raises(SystemExit):
+            main(["speech-recognition", verb, "--help"])
+        assert "--" in capsys.readouterr().out
