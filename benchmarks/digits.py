@@ -23,9 +23,7 @@ from tflite.runtime import Recognizer
 
 ROOT = Path(__file__).resolve().parent.parent
 POCKETSPHINX = "pocketsphinx==5.1.1"
-TRAINING = (
-    "--channels 128 --depth 6 --stride 4 --strings 3000 --copies 3 --batch-size 32 --steps 2500 --steps-per-epoch 250".split()
-)
+TRAINING = "--channels 128 --depth 6 --stride 4 --strings 3000 --copies 3 --clean-share 0.5 --batch-size 32 --steps 2500 --steps-per-epoch 250".split()
 
 
 def main():

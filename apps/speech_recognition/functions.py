@@ -221,68 +221,71 @@ def export(network, folder, config, data):
 
 def evaluate(folder, config, data):
     """Greedy and beam search through the exported files on speakers that training never heard."""
-    content, table, boundaries = data.content, {}, {}
-    model_of_words = NGramModel.read_arpa(config.language_model) if config.language_model else None
-    files = ("float", "int8") if config.streams else ("saved_model",)
-    for file in files:
+    content, table, boundaries, written = data.content, {}, {}, {}
+    searches = _searches(config)
+    for file in ("float", "int8") if config.streams else ("saved_model",):
         hear = hearing(folder, file)
         for split in content.corpus.tested:
             said = content.corpus.parts[split]
-            found, cpu_s = [], 0.0
-            for utterance in tqdm(said, desc=f"{split}, {LABELS[file]}", unit="clip", leave=False):
-                (rates, spent) = timed(hear, utterance.clip.samples)
-                found.append(rates)
-                cpu_s += spent
-            for name, options in _searches(config, model_of_words).items():
-                began = [timed(spoken, rates, folder, config, **options) for rates in found]
-                texts, search_s = [text for text, _ in began], sum(spent for _, spent in began)
-                seconds = sum(utterance.clip.seconds for utterance in said)
-                row = scoring.scored([_written(utterance, content) for utterance in said], texts)
+            bar = tqdm(said, desc=f"{split}, {LABELS[file]}", unit="clip", leave=False)
+            heard = [timed(hear, utterance.clip.samples) for utterance in bar]
+            for name, options in searches.items():
+                searched = [timed(spoken, rates, folder, config, **options) for rates, _ in heard]
+                texts = [text for text, _ in searched]
+                written.setdefault(split, texts)
                 table[f"{split}, {name}, {LABELS[file]}"] = {
-                    **row,
-                    "clips": len(said),
-                    "cpu_share": (cpu_s + search_s) / seconds,
-                    "wrongly_said": sum(not u.text and bool(text) for u, text in zip(said, texts)),
-                    "silent_clips": sum(not u.text for u in said),
+                    **_measured(said, texts, content),
+                    "cpu_share": sum(cpu_s for _, cpu_s in [*heard, *searched]) / sum(u.clip.seconds for u in said),
                 }
-                if file == files[0] and name == next(iter(_searches(config, model_of_words))) and split == "test":
-                    rows = [[u.clip.name, _written(u, content), text] for u, text in zip(said, texts)]
             if any(utterance.spans for utterance in said) and config.criterion != "classify":
-                pairs = [_word_spans(rates, utterance, content, folder, config) for rates, utterance in zip(found, said)]
+                pairs = [_word_spans(rates, utterance, content, config) for (rates, _), utterance in zip(heard, said)]
                 boundaries[f"{split}, {LABELS[file]}"] = scoring.boundary_errors([pair for pair in pairs if pair])
-    drawn = sorted(rows, key=lambda row: shuffled(config.seed, row[0] + row[1]))
-    hear = hearing(folder, files[0])
-    pictured = [u for u in content.corpus.parts["test"] if u.text and content.labels(u.text)][:PICTURED]
+    tested = content.corpus.parts["test"]
+    rows = [[u.clip.name, _wanted(u, content), text] for u, text in zip(tested, written["test"])]
+    rows.sort(key=lambda row: shuffled(config.seed, row[0] + row[1]))
+    hear = hearing(folder, "float" if config.streams else "saved_model")
+    pictured = [u for u in tested if content.labels(u.text)][:PICTURED]
     pictures = [trellis(u.clip.samples, hear(u.clip.samples), content.symbols, u.text, config) for u in pictured]
     write_json(folder / "trellis.json", pictures)
     return {
         "table": table,
         "boundaries": boundaries,
-        "samples": drawn[:SHOWN],
-        "worst": sorted(drawn, key=lambda row: -Levenshtein.normalized_distance(row[1].split(), row[2].split()))[:SHOWN],
+        "samples": rows[:SHOWN],
+        "worst": sorted(rows, key=lambda row: -Levenshtein.normalized_distance(row[1].split(), row[2].split()))[:SHOWN],
         "data": data.summary,
     }
 
 
-def _searches(config, model_of_words):
+def _measured(said, texts, content):
+    """The figures of what was written of some utterances."""
+    return {
+        **scoring.scored([_wanted(utterance, content) for utterance in said], texts),
+        "clips": len(said),
+        "silent_clips": sum(not utterance.text for utterance in said),
+        "wrongly_said": sum(not utterance.text and bool(text) for utterance, text in zip(said, texts)),
+    }
+
+
+def _searches(config):
     """{name: options} of how to decode."""
     if config.criterion == "classify":
         return {"the last half": {"method": "last"}}
     searches = {"greedy": {"method": "greedy"}, f"beam {config.width}": {"method": "beam", "width": config.width}}
-    if model_of_words:
+    if config.language_model:
+        model_of_words = NGramModel.read_arpa(config.language_model)
         options = {"language_model": model_of_words, "weight": config.weight, "word_bonus": config.word_bonus}
         searches[f"beam {config.width} with {config.language_model.name}"] = {**searches[f"beam {config.width}"], **options}
     return searches
 
 
-def _written(utterance, content):
+def _wanted(utterance, content):
     """What a recogniser should write: the words, or their phonemes."""
     if content.symbols.kind != "phonemes":
         return utterance.text
     return " ".join(content.symbols.parts(utterance.text) or [])
 
 
-def _word_spans(rates, utterance, content, folder, config):
+def _word_spans(rates, utterance, content, config):
     """(found, true) spans of an utterance's words, or None where it cannot be aligned."""
     labels = content.labels(utterance.text)
     if not labels or not utterance.spans:

@@ -24,7 +24,8 @@ def _start(num_mels, masks, seed):
     check_sizes(least=0, masks=masks)
     frames = keras.Input((None, num_mels), name="frames")
     x = FramePadding(name="padding")(frames)
-    widths = {"band_width": max(1, num_mels // 4), "seed": seed}
+    # a stretch of a fifth, the layer's own, can be the whole word of a short clip
+    widths = {"time_share": 0.1, "band_width": max(1, num_mels // 4), "seed": seed}
     return frames, SpecAugment(masks, band_masks=masks, name="spec_augment", **widths)(x) if masks else x
 
 
