@@ -22,7 +22,7 @@ from apps.speech_recognition.alignment import word_spans
 from apps.speech_recognition.corpora import Corpus, read_corpus
 from apps.speech_recognition.pictures import trellis, trellis_figure
 from apps.speech_recognition.recognizing import align as align  # the commands look for the verbs here
-from apps.speech_recognition.recognizing import hearing, spoken, timed
+from apps.speech_recognition.recognizing import decoding, hearing, spoken, timed
 from apps.speech_recognition.recognizing import transcribe as transcribe
 from apps.speech_recognition.text import Symbols, learnt
 from apps.task import Data
@@ -33,7 +33,7 @@ from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
 
 CALIBRATED, COMPARED, PICTURED, SHOWN = 40, 20, 3, 20  # clips for int8, clips for parity, pictures, examples
-ENDPOINT_S = 0.8
+PICTURED_S = 5.0
 LABELS = {"float": "float file", "int8": "int8 file", "saved_model": "SavedModel"}
 README = """# A recogniser: {name}
 
@@ -185,18 +185,13 @@ def export(network, folder, config, data):
         int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])
     else:  # states of recurrent layers would gather rounding
         int8_file = convert(step, int8_weights=True)
-    decoding = "last" if config.criterion == "classify" else config.method
     description = {
         "kind": "recognizer",
         "name": content.corpus.name,
         "sample_rate": layer.options["sample_rate"],
         "front_end": layer.manifest(),
         "frames_per_step": config.frames_per_step,
-        "symbols": content.symbols.names,
-        "word_boundary": content.symbols.boundary,
-        "decoding": {"method": decoding, "width": config.width},
-        "endpoint_s": ENDPOINT_S,
-        "tail_s": features.TAIL_S,
+        **decoding(content.symbols, config),
     }
     sources = "\n".join(f"- {text}" for _, text in content.corpus.sources)
     write_device_folder(
@@ -244,7 +239,8 @@ def evaluate(folder, config, data):
     rows = [[u.clip.name, _wanted(u, content), text] for u, text in zip(tested, written["test"])]
     rows.sort(key=lambda row: shuffled(config.seed, row[0] + row[1]))
     hear = hearing(folder, "float" if config.streams else "saved_model")
-    pictured = [u for u in tested if content.labels(u.text)][:PICTURED]
+    pictured = [u for u in tested if content.labels(u.text) and u.clip.seconds < PICTURED_S]
+    pictured = sorted(pictured, key=lambda u: -len(u.text))[:PICTURED]
     pictures = [trellis(u.clip.samples, hear(u.clip.samples), content.symbols, u.text, config) for u in pictured]
     write_json(folder / "trellis.json", pictures)
     return {

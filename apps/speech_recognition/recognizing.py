@@ -30,6 +30,7 @@ from zoo.errors import InputError
 
 RATE = features.RATE
 CHUNK_S = 0.2
+ENDPOINT_S = 0.8  # a pause that ends an utterance
 LONGEST_S = 60.0  # of a clip for a model that reads both ways
 ALIGNED_S = 600.0
 
@@ -48,16 +49,20 @@ def hearing(folder, file):
     return hear
 
 
-def utterances(folder, config, method=None, **options):
-    """What turns log probabilities into utterances, as the device's runtime does it."""
-    symbols = read_symbols(folder, config)
-    manifest = {
+def decoding(symbols, config):
+    """What a device folder's manifest says of how log probabilities become utterances."""
+    return {
         "symbols": symbols.names,
         "word_boundary": symbols.boundary,
         "decoding": {"method": "last" if config.criterion == "classify" else config.method, "width": config.width},
-        "endpoint_s": 0.8,
+        "endpoint_s": ENDPOINT_S,
+        "tail_s": features.TAIL_S,
     }
-    return Utterances(manifest, frame_s(config), method, **options)
+
+
+def utterances(folder, config, method=None, **options):
+    """What turns log probabilities into utterances, as the device's runtime does it."""
+    return Utterances(decoding(read_symbols(folder, config), config), frame_s(config), method, **options)
 
 
 def read_symbols(folder, config):
