@@ -1,5 +1,8 @@
 """CTC decoders against all paths one by one, and against a prefix beam search that is obviously right."""
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.oracles import ctc as oracle
 from tflite.runtime import InputError
-from tflite.runtime.ctc import STARTS, GreedySearch, PrefixBeamSearch
+from tflite.runtime.ctc import STARTS, GreedySearch, LastFrames, PrefixBeamSearch
+from tflite.runtime.recognizer import Utterances
 from zoo.decoding.ngram import NGramModel
 
 SYMBOLS = ["<blank>", " ", "a", "b"]
@@ -186,3 +190,46 @@ def test_arguments_that_make_no_sense_are_refused():
         PrefixBeamSearch(SYMBOLS, lexicon="ab")
     with pytest.raises(InputError, match="'a b' is among the words; expected words without spaces"):
         PrefixBeamSearch(SYMBOLS, hot_words=["a b"])
+
+
+def test_a_classifier_says_what_is_likeliest_over_the_last_half():
+    rates = np.log([[0.1, 0.8, 0.1]] * 3 + [[0.2, 0.2, 0.6], [0.3, 0.3, 0.4], [0.5, 0.2, 0.3]])
+    search = LastFrames(["", "yes", "no"], frame_s=0.5)
+    assert search.best()[0].text == ""
+    search.push(rates[:2])
+    search.push(rates[2:])
+    (found,) = search.best()
+    assert found.text == "no" and (found.words[0].start_s, found.words[0].end_s) == (1.5, 3.0)
+    search.reset()
+    search.push(np.log([[0.9, 0.05, 0.05]] * 2))
+    assert search.best()[0].labels == ()
+
+
+def path_of(path, symbols=3):
+    """Log probabilities of a path of symbols."""
+    rates = np.full((len(path), symbols), np.log(0.01))
+    rates[np.arange(len(path)), path] = np.log(1 - 0.01 * (symbols - 1))
+    return rates
+
+
+SAYS = {"symbols": ["", "a", "b"], "word_boundary": "symbol", "decoding": {"method": "greedy", "width": 4}, "endpoint_s": 0.3}
+
+
+@given(st.lists(st.integers(0, 2), max_size=40), st.integers(1, 7), st.sampled_from(["greedy", "beam"]))
+@settings(max_examples=60, deadline=None)
+def test_utterances_end_after_so_many_blanks_in_any_chunks(path, size, method):
+    decoder = Utterances(SAYS, 0.1, method)
+    rates, found = path_of(path), []
+    for start in range(0, len(path), size):
+        found += decoder.push(rates[start : start + size])
+    found += decoder.finish()
+    expected = [part for part in re.split("000+", "".join(map(str, path))) if part.strip("0")]
+    texts = [" ".join("-ab"[int(c)] for c, _ in itertools.groupby(part) if c != "0") for part in expected]
+    assert [one.text for one in found] == texts
+    times = [(word.start_s, word.end_s) for one in found for word in one.words]
+    assert times == sorted(times) and all(start < end <= 0.1 * len(path) + 1e-9 for start, end in times)
+
+
+def test_options_of_beam_search_are_refused_for_greedy_decoding():
+    with pytest.raises(InputError, match="`width` is given with the method 'greedy'"):
+        Utterances(SAYS, 0.1, width=3)
