@@ -53,6 +53,8 @@ class Config(TrainingConfig):
     """strings of digits to train on"""
     rendered_hours: Annotated[float, Bounds(0.0, 1000.0)] = 0.0
     """hours of sentences of the books, said by rendered voices, to train on beside recordings (english)"""
+    all_speakers: bool = False
+    """train on the clips to validate, too, once nothing is left to choose: what is measured on them means little then"""
     clean_share: Annotated[float, Bounds(0.0, 1.0)] = 0.3
     """share of copies without room, noise and codec"""
     method: Literal["greedy", "beam"] = "greedy"
@@ -131,8 +133,6 @@ class Transcribe:
     """added for each word where there is a language model"""
     hot_words: tuple[str, ...] = ()
     """words to listen for, for beam search"""
-    n_best: Annotated[int, Bounds(1, 100)] = 1
-    """so many ways to write each utterance, with their scores, for beam search"""
     precision: Literal["float", "int8"] = "float"
     """the model file to run"""
 
@@ -148,10 +148,8 @@ class Transcribe:
         for name, value in beam.items():
             if value and self.method == "greedy":
                 raise InputError(f"`{name}` is given; expected it with --method beam.")
-        if self.method is None and (any(beam.values()) or self.n_best > 1):
+        if any(beam.values()):
             object.__setattr__(self, "method", "beam")
-        if self.n_best > 1 and self.method == "greedy":
-            raise InputError(f"`n_best` is {self.n_best}; expected it with --method beam.")
 
 
 @dataclasses.dataclass(frozen=True)

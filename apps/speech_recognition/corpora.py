@@ -71,9 +71,11 @@ def normalised(text):
 
 def read_corpus(config):
     """The corpus of a configuration."""
-    if config.recordings is not None:
-        return _own(config)
-    return {"rendered": _rendered_digits, "digits": _digits, "commands": _commands, "english": _english}[config.dataset](config)
+    readers = {"rendered": _rendered_digits, "digits": _digits, "commands": _commands, "english": _english}
+    corpus = _own(config) if config.recordings is not None else readers[config.dataset](config)
+    if config.all_speakers:
+        corpus.parts["train"] += corpus.parts["val"]
+    return corpus
 
 
 def _own(config):

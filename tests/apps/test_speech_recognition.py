@@ -264,7 +264,6 @@ def test_recordings_that_cannot_be_read_are_named_and_the_others_go_on(digits, c
     [
         ({}, "expected --files or --microphone"),
         ({"files": ("a.wav",), "words": "b.txt"}, "ends in .json, .vtt or .TextGrid"),
-        ({"files": ("a.wav",), "method": "greedy", "n_best": 2}, "expected it with --method beam"),
         ({"files": ("a.wav",), "method": "greedy", "hot_words": ("a",)}, "`hot_words` is given"),
     ],
 )
