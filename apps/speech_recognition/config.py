@@ -34,20 +34,20 @@ class Config(TrainingConfig):
     """width of convolutions, and of the Conformer"""
     units: Annotated[int, Bounds(1, 8192)] = 192
     """width of recurrent layers"""
-    depth: Annotated[int, Bounds(1, 64)] = 8
+    depth: Annotated[int, Bounds(1, 64)] = 6
     """blocks, or recurrent layers"""
     kernel_size: Annotated[int, Bounds(1, 101)] = 9
     """frames that a convolution of a block sees (separable_recognizer, conformer)"""
-    stride: Annotated[int, Bounds(1, 8)] = 2
+    stride: Annotated[int, Bounds(1, 8)] = 4
     """frames of 10 ms for each that the network gives"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.1
     """share of activations dropped in training"""
-    masks: Annotated[int, Bounds(0, 20)] = 2
+    masks: Annotated[int, Bounds(0, 20)] = 1
     """stretches of time, and of bands, that SpecAugment hides in each clip"""
     criterion: Literal["ctc", "align", "classify"] = "ctc"
     """ctc: all ways to say the labels; align: the notes' align and retrain, each batch along its likeliest path; classify: one word a clip, the
     notes' divergence weighted over the last frames"""
-    copies: Annotated[int, Bounds(1, 1000)] = 4
+    copies: Annotated[int, Bounds(1, 1000)] = 2
     """so many changed copies of each training clip: tempo, room, noise, codec"""
     strings: Annotated[int, Bounds(100, 1_000_000)] = 3000
     """strings of digits to train on"""
@@ -55,7 +55,7 @@ class Config(TrainingConfig):
     """hours of sentences of the books, said by rendered voices, to train on beside recordings (english)"""
     all_speakers: bool = False
     """train on the clips to validate, too, once nothing is left to choose: what is measured on them means little then"""
-    clean_share: Annotated[float, Bounds(0.0, 1.0)] = 0.3
+    clean_share: Annotated[float, Bounds(0.0, 1.0)] = 0.5
     """share of copies without room, noise and codec"""
     method: Literal["greedy", "beam"] = "greedy"
     """how it is decoded where nothing else is asked for"""

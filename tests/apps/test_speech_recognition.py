@@ -301,6 +301,10 @@ def test_own_recordings_are_read_with_their_texts(tmp_path):
     corpus = corpora.read_corpus(Config(recordings=folder))
     assert {split: len(part) for split, part in corpus.parts.items()} == {"train": 3, "val": 3, "test": 3}
     assert corpus.parts["test"][0].text == "good morning ann's cat" and "by speaker (3)" in corpus.sources[0][1]
+    every = corpora.read_corpus(Config(recordings=folder, all_speakers=True))
+    assert {said.clip.speaker for said in every.parts["train"]} == {
+        said.clip.speaker for said in corpus.parts["train"] + corpus.parts["val"]
+    }
     (folder / "metadata.csv").write_text("\n".join(row.replace("Good morning, Ann\u2019s cat!", "1984") for row in rows), "utf8")
     with pytest.raises(InputError, match="has the text '1984'; expected words"):
         corpora.read_corpus(Config(recordings=folder))
