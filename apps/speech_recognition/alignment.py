@@ -3,7 +3,7 @@
 import numpy as np
 
 from apps.speech_recognition import features
-from apps.speech_recognition.criteria import with_silence
+from apps.speech_recognition.criteria import with_silence, without_prior
 from tflite.runtime.ctc import Span
 from zoo.decoding.alignment import align
 from zoo.errors import InputError
@@ -19,8 +19,9 @@ def symbol_spans(rates, labels, symbols, config):
     the plain one with silence."""
     try:
         if config.criterion == "align":
-            rows, counts = with_silence(np.array([labels]))
-            (found,) = align(rates[None], rows, counts, blank=None)
+            rows, counts = with_silence(np.array([labels]), symbols.kind == "words")
+            fair = without_prior(rates[None], np.ones((1, len(rates)), bool))
+            (found,) = align(fair, rows, counts, blank=None)
             places = np.flatnonzero(rows[0])
         else:
             (found,) = align(rates[None], np.array([labels]))
@@ -29,8 +30,8 @@ def symbol_spans(rates, labels, symbols, config):
         return None
     step = frame_s(config)
     return [
-        Span(symbols.names[label], *(float(edge * step) for edge in found.spans[place]), float(found.confidences[place]))
-        for label, place in zip(labels, places)
+        Span(symbols.names[label], float(start * step), float(end * step), float(np.exp(rates[start:end, label]).mean()))
+        for label, (start, end) in zip(labels, found.spans[places])
     ]
 
 
