@@ -1,5 +1,7 @@
 """When the symbols and words of a known text are said."""
 
+import dataclasses
+
 import numpy as np
 
 from apps.speech_recognition import features
@@ -7,6 +9,8 @@ from apps.speech_recognition.criteria import with_silence, without_prior
 from tflite.runtime.ctc import Span
 from zoo.decoding.alignment import align
 from zoo.errors import InputError
+
+SHORTEST_S = 0.02  # of a word
 
 
 def frame_s(config):
@@ -53,7 +57,24 @@ def grouped(spans, symbols):
     ]
 
 
-def word_spans(rates, labels, symbols, config):
-    """[(start, end)] in seconds of each word of labels, or None where they do not fit."""
-    spans = symbol_spans(rates, labels, symbols, config)
-    return spans and [(word.start_s, word.end_s) for word in grouped(spans, symbols)]
+def placed(words, lateness):
+    """[Span] of words, moved by how late a network is with their starts and ends (seconds each), in order and none empty."""
+    found, position = [], 0.0
+    for word in words:
+        start = max(word.start_s - lateness[0], position)
+        position = max(word.end_s - lateness[1], start + SHORTEST_S)
+        found.append(dataclasses.replace(word, start_s=start, end_s=position))
+    return found
+
+
+def lateness(pairs):
+    """(start, end): how late the words of [(found, true)] lists of (start, end) are in the middle, in seconds."""
+    differences = [np.asarray(found) - np.asarray(true) for found, true in pairs]
+    return np.median(np.concatenate(differences), axis=0).tolist() if differences else [0.0, 0.0]
+
+
+def word_spans(rates, utterance, labels, symbols, config, late=(0.0, 0.0)):
+    """([(start, end)] in seconds of each word as found, and as it is), or None where an utterance cannot be aligned or its times are not known."""
+    spans = symbol_spans(rates, labels, symbols, config) if labels and utterance.spans else None
+    words = placed(grouped(spans, symbols), late) if spans else []
+    return ([(word.start_s, word.end_s) for word in words], utterance.spans) if len(words) == len(utterance.spans) > 0 else None

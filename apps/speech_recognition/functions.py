@@ -18,7 +18,7 @@ from apps.intervals import percent
 from apps.report import Section, history_figure
 from apps.run_folder import write_json
 from apps.speech_recognition import criteria, features, scoring
-from apps.speech_recognition.alignment import word_spans
+from apps.speech_recognition.alignment import lateness, word_spans
 from apps.speech_recognition.corpora import Corpus, read_corpus
 from apps.speech_recognition.pictures import trellis, trellis_figure
 from apps.speech_recognition.recognizing import align as align  # the commands look for the verbs here
@@ -32,7 +32,8 @@ from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
 
-CALIBRATED, COMPARED, PICTURED, SHOWN = 40, 20, 3, 20  # clips for int8, clips for parity, pictures, examples
+# clips: for int8, for parity, whose words tell how late the network is; pictures, examples
+CALIBRATED, COMPARED, TIMED, PICTURED, SHOWN = 40, 20, 100, 3, 20
 PICTURED_S = 5.0
 LABELS = {"float": "float file", "int8": "int8 file", "saved_model": "SavedModel"}
 README = """# A recogniser: {name}
@@ -172,6 +173,9 @@ def export(network, folder, config, data):
     drawn = sorted(content.sayable("val"), key=lambda said: shuffled(config.seed, said.clip.name + said.text))
     frames = [some.astype(np.float32) for some in features.plain(drawn[:CALIBRATED], content.symbols).frames]
     write_saved_model(folder / "saved_model", network, layer, "logits")
+    hear, timed_ones = hearing(folder, "saved_model"), [said for said in drawn if said.spans][:TIMED]
+    late = lateness(_boundaries([hear(said.clip.samples) for said in timed_ones], timed_ones, content, config))
+    write_json(folder / "assets" / "lateness.json", late)
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
     offline = [np.asarray(network(some[None], training=False)["logits"])[0] for some in frames[:COMPARED]]
     saved = [loaded(frames=tf.constant(some[None]))["logits"].numpy()[0] for some in frames[:COMPARED]]
@@ -217,7 +221,7 @@ def export(network, folder, config, data):
 def evaluate(folder, config, data):
     """Greedy and beam search through the exported files on speakers that training never heard."""
     content, table, boundaries, written = data.content, {}, {}, {}
-    searches = _searches(config)
+    searches, late = _searches(config), read_json(folder / "assets" / "lateness.json")
     for file in ("float", "int8") if config.streams else ("saved_model",):
         hear = hearing(folder, file)
         for split in content.corpus.tested:
@@ -233,8 +237,8 @@ def evaluate(folder, config, data):
                     "cpu_share": sum(cpu_s for _, cpu_s in [*heard, *searched]) / sum(u.clip.seconds for u in said),
                 }
             if any(utterance.spans for utterance in said) and config.criterion != "classify":
-                pairs = [_word_spans(rates, utterance, content, config) for (rates, _), utterance in zip(heard, said)]
-                boundaries[f"{split}, {LABELS[file]}"] = scoring.boundary_errors([pair for pair in pairs if pair])
+                pairs = _boundaries([rates for rates, _ in heard], said, content, config, late)
+                boundaries[f"{split}, {LABELS[file]}"] = scoring.boundary_errors(pairs)
     tested = content.corpus.parts["test"]
     rows = [[u.clip.name, _wanted(u, content), text] for u, text in zip(tested, written["test"])]
     rows.sort(key=lambda row: shuffled(config.seed, row[0] + row[1]))
@@ -250,6 +254,16 @@ def evaluate(folder, config, data):
         "worst": sorted(rows, key=lambda row: -Levenshtein.normalized_distance(row[1].split(), row[2].split()))[:SHOWN],
         "data": data.summary,
     }
+
+
+def _boundaries(heard, said, content, config, late=(0.0, 0.0)):
+    """[(found, true)] spans of words of those utterances whose times are known. heard: log probabilities of each."""
+    symbols = content.symbols
+    pairs = [
+        word_spans(rates, utterance, content.labels(utterance.text), symbols, config, late)
+        for rates, utterance in zip(heard, said)
+    ]
+    return [pair for pair in pairs if pair]
 
 
 def _measured(said, texts, content):
@@ -279,15 +293,6 @@ def _wanted(utterance, content):
     if content.symbols.kind != "phonemes":
         return utterance.text
     return " ".join(content.symbols.parts(utterance.text) or [])
-
-
-def _word_spans(rates, utterance, content, config):
-    """(found, true) spans of an utterance's words, or None where it cannot be aligned."""
-    labels = content.labels(utterance.text)
-    if not labels or not utterance.spans:
-        return None
-    found = word_spans(rates, labels, content.symbols, config)
-    return (found, utterance.spans) if found is not None and len(found) == len(utterance.spans) else None
 
 
 def headline(metrics):

@@ -13,7 +13,7 @@ from apps.data.audio import audio_blocks, read_audio
 from apps.report import Section, write_report
 from apps.run_folder import read_config, write_text
 from apps.speech_recognition import features
-from apps.speech_recognition.alignment import frame_s, grouped, symbol_spans
+from apps.speech_recognition.alignment import frame_s, grouped, placed, symbol_spans
 from apps.speech_recognition.config import TASK
 from apps.speech_recognition.corpora import normalised
 from apps.speech_recognition.pictures import trellis, trellis_figure
@@ -203,7 +203,7 @@ def align(options):
             f"{options.file} has {len(samples) / RATE:.2f} s, too short for {len(labels)} {config.symbols}: expected {frame_s(config):g} s "
             "for each, and as much between two that are the same."
         )
-    words = grouped(spans, symbols)
+    words = placed(grouped(spans, symbols), read_json(folder / "assets" / "lateness.json"))
     if options.output:
         write_text(options.output, written(words, options.output.suffix, options.file.name, spans))
     else:

@@ -18,7 +18,7 @@ from apps.data.audio import audio_blocks, read_audio
 from apps.data.speech import Clip, read_set
 from apps.run_folder import read_config
 from apps.speech_recognition import corpora, criteria, features, functions, recognizing, scoring, subtitles
-from apps.speech_recognition.alignment import grouped, symbol_spans
+from apps.speech_recognition.alignment import grouped, lateness, placed, symbol_spans
 from apps.speech_recognition.config import TASK, Config, Transcribe
 from apps.speech_recognition.recognizing import hearing, spoken
 from apps.speech_recognition.text import Symbols, learnt
@@ -340,6 +340,14 @@ def test_words_are_put_together_from_symbols():
         (pytest.approx(0.06), pytest.approx(0.08)),
     ]
     assert symbol_spans(rates, [1] * 4, Symbols(["", "a", "b"], "words"), config) is None
+
+
+def test_words_are_moved_by_how_late_a_network_is():
+    late = lateness([([(0.5, 0.6), (1.5, 1.7)], [(0.1, 0.5), (1.0, 1.5)]), ([(2.0, 2.2)], [(1.6, 2.0)])])
+    assert late == [pytest.approx(0.4), pytest.approx(0.2)]
+    words = placed([Span("a", 0.3, 0.4, 1.0), Span("b", 0.5, 0.6, 1.0)], late)
+    assert [(w.start_s, w.end_s) for w in words] == [(0.0, pytest.approx(0.2)), (pytest.approx(0.2), pytest.approx(0.4))]
+    assert lateness([]) == [0.0, 0.0]
 
 
 def test_times_are_written_as_others_read_them():
