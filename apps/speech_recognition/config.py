@@ -57,7 +57,7 @@ class Config(TrainingConfig):
     """train on the clips to validate, too, once nothing is left to choose: what is measured on them means little then"""
     clean_share: Annotated[float, Bounds(0.0, 1.0)] = 0.5
     """share of copies without room, noise and codec"""
-    method: Literal["greedy", "beam"] = "greedy"
+    decoding: Literal["greedy", "beam"] = "greedy"
     """how it is decoded where nothing else is asked for"""
     width: Annotated[int, Bounds(1, 10_000)] = 32
     """prefixes that beam search keeps"""

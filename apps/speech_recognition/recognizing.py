@@ -54,7 +54,7 @@ def decoding(symbols, config):
     return {
         "symbols": symbols.names,
         "word_boundary": symbols.boundary,
-        "decoding": {"method": "last" if config.criterion == "classify" else config.method, "width": config.width},
+        "decoding": {"method": "last" if config.criterion == "classify" else config.decoding, "width": config.width},
         "endpoint_s": ENDPOINT_S,
         "tail_s": features.TAIL_S,
     }
