@@ -362,7 +362,8 @@ def report(folder, config, data, metrics):
         Section(
             "Training",
             figures=(
-                (history_figure(folder, ("loss", "val_loss", "val_error_rate")), "Loss, and share of symbols wrong, by step."),
+                (history_figure(folder, ("loss", "val_loss")), "Loss by step."),
+                (history_figure(folder, ("val_error_rate",)), "Share of symbols wrong, greedy decoding, by step."),
             ),
         ),
         Section("Test", "On speakers that training never heard, through the exported files.", rows=rows),
