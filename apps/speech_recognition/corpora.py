@@ -24,7 +24,7 @@ LONGEST = 7  # digits of a string
 GAP_S = 0.2  # between two digits at most
 HELD_TAKES = 10  # every so many-th take of a digit validates
 COMMANDS = "yes no up down left right on off stop go".split()
-RENDERED = {"train": 3000, "val": 200, "test": 200}  # digits by rendered voices
+STRINGS = {"val": 200, "test": 200}
 SPOKEN = {"train": 800, "val": 60, "test": 100}  # takes that those are made from
 WORDS = re.compile(r"[a-z]+(?:'[a-z]+)*")
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -108,8 +108,7 @@ def _rendered_digits(config):
 
     takes = kept("digits_v1", say)
     parts = {}
-    for split, count in RENDERED.items():
-        count = config.strings if split == "train" else count
+    for split, count in {"train": config.strings, **STRINGS}.items():
         parts[split] = _strings([take for take in takes if take.split == split], count, config.seed, split)
     voices = {split: len({take.speaker for take in takes if take.split == split}) for split in SPLITS}
     text = f"digits by espeak-ng, split by voice: {', '.join(f'{count} {split}' for split, count in voices.items())}"
@@ -126,7 +125,7 @@ def _digits(config):
             parts["val" if int(Path(take.name).stem.rsplit("_", 1)[1]) % HELD_TAKES == 0 else "train"].append(take)
     strings = {
         "train": _strings(parts["train"], config.strings, config.seed, "train"),
-        "val": _strings(parts["val"], 200, config.seed, "val"),
+        "val": _strings(parts["val"], STRINGS["val"], config.seed, "val"),
         "test": _strings(parts["test"], None, config.seed, "test"),
     }
     others = read_set("speechocean762_train", lambda row: set(row["text"].lower().split()) <= set(DIGITS))
@@ -147,15 +146,14 @@ def _strings(takes, count, seed, split):
     speakers = {}
     for take in sorted(takes, key=lambda take: shuffled(seed, f"{take.name} {take.speaker} {take.text}")):
         speakers.setdefault(take.speaker, []).append(take)
-    names, said, places = sorted(speakers), [], dict.fromkeys(speakers, 0)
+    names, said, places, turn = sorted(speakers), [], dict.fromkeys(speakers, 0), 0
     while len(said) < count if count else any(places[name] < len(speakers[name]) for name in names):
-        name = names[len(said) % len(names)]
-        own, length = speakers[name], 1 + len(said) // len(names) % LONGEST
-        chosen = [own[place % len(own)] for place in range(places[name], places[name] + length)]
-        if not count:
-            chosen = own[places[name] : places[name] + length]
+        name, length = names[turn % len(names)], 1 + turn // len(names) % LONGEST
+        own, first, turn = speakers[name], places[name], turn + 1
+        chosen = [own[place % len(own)] for place in range(first, first + length)] if count else own[first : first + length]
         places[name] += length
-        said.append(_joined(chosen, draw, name, split))
+        if chosen:
+            said.append(_joined(chosen, draw, name, split))
     return said
 
 

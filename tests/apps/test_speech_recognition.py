@@ -74,7 +74,7 @@ def test_no_voice_is_both_trained_and_tested_on_and_each_take_is_tested_once():
     corpus = corpora.read_corpus(SMALL)
     voices = {split: {said.clip.speaker for said in part} for split, part in corpus.parts.items()}
     assert not voices["train"] & (voices["val"] | voices["test"]) and not voices["val"] & voices["test"]
-    takes = [Clip(np.full(400 + i, i, np.int16), f"{i}", "x", "ab"[i % 2], f"d{i}") for i in range(90)]
+    takes = [Clip(np.full(400 + i, i, np.int16), f"{i}", "x", "aab"[i % 3], f"d{i}") for i in range(90)]
     strings = corpora._strings(takes, None, 0, "test")
     assert sorted(word for said in strings for word in said.text.split()) == sorted(take.text for take in takes)
     for said in strings:
