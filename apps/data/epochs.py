@@ -1,4 +1,4 @@
-"""Epoch after epoch, from any step on, so that a training resumes where it was."""
+"""Epoch after epoch, from any step on, so that a training resumes where it was; batches of like lengths, padded."""
 
 import itertools
 
@@ -31,3 +31,11 @@ def like_lengths(lengths, config, epoch):
     pools = [mixed[start : start + POOL * size] for start in range(0, len(mixed), POOL * size)]
     ordered = np.concatenate([pool[np.lexsort(lengths[pool].T)] for pool in pools])
     return ordered.reshape(count, size)[np.argsort(random.array(count), kind="stable")]
+
+
+def padded(rows, filler=0):
+    """(rows, the longest) int32, `filler` after each."""
+    found = np.full((len(rows), max(map(len, rows))), filler, np.int32)
+    for row, items in zip(found, rows):
+        row[: len(items)] = items
+    return found

@@ -1,5 +1,7 @@
 """Recordings in a folder of the user's, with what its metadata.csv says of them; split by speaker wherever speakers are known."""
 
+import dataclasses
+
 import numpy as np
 from tqdm import tqdm
 
@@ -69,6 +71,11 @@ def how_split(clips):
     if all(clip.speaker for clip in clips):
         return f"split by speaker ({len({clip.speaker for clip in clips})})"
     return "split by clip, speakers unknown: optimistic"
+
+
+def split_anew(clips, seed):
+    """`split_clips` whatever splits they name; a clip whose speaker is not known stands for itself."""
+    return split_clips([dataclasses.replace(clip, split="", speaker=clip.speaker or clip.name) for clip in clips], seed)
 
 
 def split_clips(clips, seed):

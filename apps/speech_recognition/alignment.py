@@ -6,7 +6,8 @@ import numpy as np
 
 from apps.speech_recognition import features
 from apps.speech_recognition.criteria import with_silence, without_prior
-from tflite.runtime.ctc import Span
+from tflite.runtime.ctc import Span, words_of
+from tflite.runtime.recognizer import BOUNDARIES
 from zoo.decoding.alignment import align
 from zoo.errors import InputError
 
@@ -40,21 +41,8 @@ def symbol_spans(rates, labels, symbols, config):
 
 
 def grouped(spans, symbols):
-    """[Span] of words, of those of symbols."""
-    words, parts = [], []
-    for span in spans:
-        starts = symbols.kind in ("words", "phonemes") or span.text.startswith((" ", "\u2581"))
-        if starts and parts:
-            words.append(parts)
-            parts = []
-        text = span.text.replace("\u2581", "").strip()
-        if text:
-            parts.append(Span(text, span.start_s, span.end_s, span.confidence))
-    words += [parts] if parts else []
-    return [
-        Span("".join(p.text for p in parts), parts[0].start_s, parts[-1].end_s, min(p.confidence for p in parts))
-        for parts in words
-    ]
+    """Spans of words, of those of symbols."""
+    return words_of(spans, BOUNDARIES[symbols.boundary])
 
 
 def placed(words, lateness):

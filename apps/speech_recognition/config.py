@@ -9,6 +9,7 @@ from apps.task import Choice, Range, Task, Verb
 from zoo.errors import InputError
 
 STREAMING = ("separable_recognizer", "streaming_deep_speech")
+TIMES = (".json", ".vtt", ".TextGrid")  # what words with their times are written as
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 
 
@@ -140,7 +141,7 @@ class Transcribe:
         check_bounds(self)
         if bool(self.files) == self.microphone:
             raise InputError("expected --files or --microphone, one of them.")
-        if self.words is not None and (len(self.files) != 1 or self.words.suffix not in (".json", ".vtt", ".TextGrid")):
+        if self.words is not None and (len(self.files) != 1 or self.words.suffix not in TIMES):
             raise InputError(
                 f"`words` is {self.words}; expected a name that ends in .json, .vtt or .TextGrid, and one recording."
             )
@@ -168,7 +169,7 @@ class Align:
     """HTML file to write, with the path through the trellis"""
 
     def __post_init__(self):
-        if self.output is not None and self.output.suffix not in (".json", ".vtt", ".TextGrid"):
+        if self.output is not None and self.output.suffix not in TIMES:
             raise InputError(f"`output` is {self.output}; expected a name that ends in .json, .vtt or .TextGrid.")
 
 

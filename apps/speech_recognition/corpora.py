@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from apps.data.audio import find_recordings, speech_span
-from apps.data.recordings import SPLITS, how_split, read_metadata, read_take, split_clips
+from apps.data.recordings import SPLITS, how_split, read_metadata, read_take, split_anew, split_clips
 from apps.data.sound import RATE
 from apps.data.sources import fetch, find
 from apps.data.speech import Clip, kept, one_in, read_set, to_int16
@@ -174,9 +174,7 @@ def _commands(config):
     parts = {split: [] for split in (*SPLITS, "other words and silence")}
     clips = _decoded("speech_commands_test_v0.02")
     if not any(clip.split == "train" for clip in clips):  # the canonical archive has no such column
-        dealt = split_clips(
-            [dataclasses.replace(clip, split="", speaker=clip.speaker or clip.name) for clip in clips], config.seed
-        )
+        dealt = split_anew(clips, config.seed)
         clips = [dataclasses.replace(clip, split=split) for split, some in dealt.items() for clip in some]
     for clip in clips:
         split = clip.split or ("test" if one_in(4, clip.name) else "train")  # silence has no speaker

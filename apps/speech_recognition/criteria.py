@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from apps.data.epochs import padded
 from tflite.runtime.recognizer import log_softmax
 from zoo.decoding.alignment import align
 from zoo.losses.ctc import CTC
@@ -69,11 +70,7 @@ def with_silence(labels, apart):
         for before, label in zip([-1, *said], said):
             whole += [0, label] if label == before or (apart and before >= 0) else [label]
         rows.append([*whole, 0])
-    counts = np.array([len(row) for row in rows])
-    whole = np.zeros((len(rows), counts.max()), np.int64)
-    for row, some in zip(whole, rows):
-        row[: len(some)] = some
-    return whole, counts
+    return padded(rows), np.array([len(row) for row in rows])
 
 
 def frame_counts(frames):

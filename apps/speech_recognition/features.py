@@ -9,10 +9,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from apps.data.epochs import from_step, like_lengths
+from apps.data.epochs import from_step, like_lengths, padded
 from apps.data.sound import backgrounds, disturb, levelled, recorded, respeak, room
 from tflite.runtime.front_end import FrontEnd
 from tflite.runtime.randomness import Stream
+from tflite.runtime.samples import as_float
 from zoo.layers.audio import MelFrontEnd
 from zoo.losses.ctc import frames_needed
 
@@ -80,6 +81,11 @@ def changed(utterances, symbols, config):
     return _made(samples, utterances, symbols, config.copies, "preparing clips")
 
 
+def with_tail(samples):
+    """float32 samples and the silence after which everything is said."""
+    return np.concatenate([as_float(samples), np.zeros(round(TAIL_S * RATE), np.float32)])
+
+
 def _made(samples, utterances, symbols, copies, label):
     """Examples of each copy of each clip. samples(number) -> (n,) float32."""
     count, ends = len(utterances) * copies, threading.local()
@@ -100,7 +106,7 @@ def _made(samples, utterances, symbols, copies, label):
 
 def fitting(examples, stride):
     """(the examples whose labels fit into their frames, how many did not)."""
-    labels = _padded(examples.labels)
+    labels = padded_labels(examples.labels)
     needed = np.asarray(frames_needed(labels, [len(row) for row in examples.labels]))
     kept = [i for i, frames in enumerate(examples.frames) if needed[i] <= -(-len(frames) // stride)]
     return Examples([examples.frames[i] for i in kept], [examples.labels[i] for i in kept]), len(examples.frames) - len(kept)
@@ -112,14 +118,12 @@ def batch(examples, chosen):
     whole = np.zeros((len(frames), max(map(len, frames)), frames[0].shape[1]), np.float32)
     for row, some in zip(whole, frames):
         row[: len(some)] = some
-    return whole, _padded([examples.labels[i] for i in chosen])
+    return whole, padded_labels([examples.labels[i] for i in chosen])
 
 
-def _padded(labels):
-    rows = np.full((len(labels), max(1, *map(len, labels), 0)), -1, np.int32)
-    for row, some in zip(rows, labels):
-        row[: len(some)] = some
-    return rows
+def padded_labels(labels):
+    """(clips, labels) int32, -1 after each clip's; at least one column."""
+    return padded(labels, -1) if any(labels) else np.full((len(labels), 1), -1, np.int32)
 
 
 def batches(examples, config, first_step):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 
 import keras
@@ -18,11 +19,11 @@ from apps.intervals import percent
 from apps.report import Section, history_figure
 from apps.run_folder import write_json
 from apps.speech_recognition import criteria, features, scoring
-from apps.speech_recognition.alignment import lateness, word_spans
+from apps.speech_recognition.alignment import lateness, symbol_spans, word_spans
 from apps.speech_recognition.corpora import Corpus, read_corpus
 from apps.speech_recognition.pictures import trellis, trellis_figure
 from apps.speech_recognition.recognizing import align as align  # the commands look for the verbs here
-from apps.speech_recognition.recognizing import decoding, hearing, spoken, timed
+from apps.speech_recognition.recognizing import decoding, hearing, spoken, timed, utterances
 from apps.speech_recognition.recognizing import transcribe as transcribe
 from apps.speech_recognition.text import Symbols, learnt
 from apps.task import Data
@@ -127,7 +128,7 @@ def data(config):
 def _said(logits, config):
     """The labels of greedy decoding; of a classifier the one at the end."""
     if config.criterion == "classify":
-        label = int(np.argmax(keras.ops.convert_to_numpy(logits)[len(logits) // 2 :].mean(axis=0)))
+        label = int(np.argmax(logits[len(logits) // 2 :].mean(axis=0)))
         return [label] if label else []
     path = np.argmax(logits, axis=1)
     return [int(label) for before, label in zip([-1, *path], path) if label not in (before, 0)]
@@ -220,18 +221,18 @@ def export(network, folder, config, data):
 
 def evaluate(folder, config, data):
     """Greedy and beam search through the exported files on speakers that training never heard."""
-    content, table, boundaries, written = data.content, {}, {}, {}
-    searches, late = _searches(config), read_json(folder / "assets" / "lateness.json")
+    content, table, boundaries, first = data.content, {}, {}, {}
+    searches, late = _searches(folder, config), read_json(folder / "assets" / "lateness.json")
     for file in ("float", "int8") if config.streams else ("saved_model",):
         hear = hearing(folder, file)
         for split in content.corpus.tested:
             said = content.corpus.parts[split]
             bar = tqdm(said, desc=f"{split}, {LABELS[file]}", unit="clip", leave=False)
             heard = [timed(hear, utterance.clip.samples) for utterance in bar]
-            for name, options in searches.items():
-                searched = [timed(spoken, rates, folder, config, **options) for rates, _ in heard]
+            for name, decoder in searches.items():
+                searched = [timed(spoken, rates, decoder) for rates, _ in heard]
                 texts = [text for text, _ in searched]
-                written.setdefault(split, texts)
+                first.setdefault(split, [(u, rates, text) for u, (rates, _), text in zip(said, heard, texts)])
                 table[f"{split}, {name}, {LABELS[file]}"] = {
                     **_measured(said, texts, content),
                     "cpu_share": sum(cpu_s for _, cpu_s in [*heard, *searched]) / sum(u.clip.seconds for u in said),
@@ -239,14 +240,11 @@ def evaluate(folder, config, data):
             if any(utterance.spans for utterance in said) and config.criterion != "classify":
                 pairs = _boundaries([rates for rates, _ in heard], said, content, config, late)
                 boundaries[f"{split}, {LABELS[file]}"] = scoring.boundary_errors(pairs)
-    tested = content.corpus.parts["test"]
-    rows = [[u.clip.name, _wanted(u, content), text] for u, text in zip(tested, written["test"])]
+    rows = [[u.clip.name, _wanted(u, content), text] for u, _, text in first["test"]]
     rows.sort(key=lambda row: shuffled(config.seed, row[0] + row[1]))
-    hear = hearing(folder, "float" if config.streams else "saved_model")
-    pictured = [u for u in tested if content.labels(u.text) and u.clip.seconds < PICTURED_S]
-    pictured = sorted(pictured, key=lambda u: -len(u.text))[:PICTURED]
-    pictures = [trellis(u.clip.samples, hear(u.clip.samples), content.symbols, u.text, config) for u in pictured]
-    write_json(folder / "trellis.json", pictures)
+    longest = sorted(first["test"], key=lambda one: -len(one[0].text))
+    pictures = filter(None, (_picture(u, rates, content, config) for u, rates, _ in longest))
+    write_json(folder / "trellis.json", list(itertools.islice(pictures, PICTURED)))
     return {
         "table": table,
         "boundaries": boundaries,
@@ -254,6 +252,13 @@ def evaluate(folder, config, data):
         "worst": sorted(rows, key=lambda row: -Levenshtein.normalized_distance(row[1].split(), row[2].split()))[:SHOWN],
         "data": data.summary,
     }
+
+
+def _picture(utterance, rates, content, config):
+    """What a picture shows of an utterance; None where it is long, or cannot be aligned."""
+    labels = content.labels(utterance.text) if utterance.clip.seconds < PICTURED_S else None
+    spans = symbol_spans(rates, labels, content.symbols, config) if labels else None
+    return spans and trellis(utterance.clip.samples, rates, content.symbols, labels, spans, config)
 
 
 def _boundaries(heard, said, content, config, late=(0.0, 0.0)):
@@ -276,15 +281,17 @@ def _measured(said, texts, content):
     }
 
 
-def _searches(config):
-    """{name: options} of how to decode."""
+def _searches(folder, config):
+    """{name: Utterances} of how to decode."""
     if config.criterion == "classify":
-        return {"the last half": {"method": "last"}}
-    searches = {"greedy": {"method": "greedy"}, f"beam {config.width}": {"method": "beam", "width": config.width}}
+        return {"the last half": utterances(folder, config, "last")}
+    beam, name = functools.partial(utterances, folder, config, "beam", width=config.width), f"beam {config.width}"
+    searches = {"greedy": utterances(folder, config, "greedy"), name: beam()}
     if config.language_model:
         model_of_words = NGramModel.read_arpa(config.language_model)
-        options = {"language_model": model_of_words, "weight": config.weight, "word_bonus": config.word_bonus}
-        searches[f"beam {config.width} with {config.language_model.name}"] = {**searches[f"beam {config.width}"], **options}
+        searches[f"{name} with {config.language_model.name}"] = beam(
+            language_model=model_of_words, weight=config.weight, word_bonus=config.word_bonus
+        )
     return searches
 
 

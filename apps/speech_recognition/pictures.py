@@ -4,24 +4,19 @@ import numpy as np
 
 from apps.report import COLOURS, GREY, figure, svg
 from apps.speech_recognition import features
-from apps.speech_recognition.alignment import frame_s, grouped, symbol_spans
+from apps.speech_recognition.alignment import frame_s, grouped
 from tflite.runtime.front_end import FrontEnd
-from tflite.runtime.samples import as_float
 
 LIKELY = 0.2  # a symbol that is never likelier has no row in the picture
 MOST = 24  # rows of symbols
 
 
-def trellis(samples, rates, symbols, text, config):
-    """What `trellis_figure` draws, JSON-able. rates: (frames, symbols) log probabilities. text: what is said."""
-    labels = symbols.encode(text)
-    spans = symbol_spans(rates, labels, symbols, config)
+def trellis(samples, rates, symbols, labels, spans, config):
+    """What `trellis_figure` draws, JSON-able. rates: (frames, symbols) log probabilities. labels: what is said. spans: of each label."""
     chances = np.exp(rates)
     likely = [i for i in np.argsort(-chances.max(axis=0)) if i and (i in labels or chances[:, i].max() > LIKELY)][:MOST]
     rows = [0, *sorted(likely)]
-    tail = np.zeros(round(features.TAIL_S * features.RATE), np.float32)
-    frames = FrontEnd(features.front_end().manifest(), features.RATE).push(np.concatenate([as_float(samples), tail]))
-    found = [] if spans is None else spans
+    frames = FrontEnd(features.front_end().manifest(), features.RATE).push(features.with_tail(samples))
     return {
         "frames": np.round(frames, 2).tolist(),
         "shift_s": features.front_end().options["shift"] / features.RATE,
@@ -30,8 +25,8 @@ def trellis(samples, rates, symbols, text, config):
         "chances": np.round(chances[:, rows], 3).tolist(),
         "labels": [symbols.names[i] for i in labels],
         "of_labels": np.round(chances[:, labels], 3).tolist(),
-        "spans": [(span.start_s, span.end_s) for span in found],
-        "words": [(word.text, word.start_s, word.end_s) for word in grouped(found, symbols)],
+        "spans": [(span.start_s, span.end_s) for span in spans],
+        "words": [(word.text, word.start_s, word.end_s) for word in grouped(spans, symbols)],
     }
 
 
@@ -45,23 +40,20 @@ def trellis_figure(found):
     # transparent where nothing is, so that it stands on both backgrounds
     shades = LinearSegmentedColormap.from_list("likely", [(0.165, 0.47, 0.785, 0.0), (0.165, 0.47, 0.785, 1.0)])
     frames, chances = np.array(found["frames"]).T, np.array(found["chances"]).T
-    end = frames.shape[1] * found["shift_s"]
+    end, said_until = frames.shape[1] * found["shift_s"], chances.shape[1] * found["frame_s"]
     options = {"aspect": "auto", "interpolation": "nearest", "cmap": shades}
     top.imshow(frames, origin="lower", extent=(0, end, 0, len(frames)), vmin=0.0, vmax=np.percentile(frames, 99), **options)
     top.set_ylabel("mel band")
-    middle.imshow(
-        chances, extent=(0, chances.shape[1] * found["frame_s"], len(symbols) - 0.5, -0.5), vmin=0.0, vmax=1.0, **options
-    )
+    middle.imshow(chances, extent=(0, said_until, len(symbols) - 0.5, -0.5), vmin=0.0, vmax=1.0, **options)
     middle.set_yticks(range(len(symbols)), symbols, parse_math=False)
     middle.set_ylabel("symbol")
     of_labels = np.array(found["of_labels"]).T.reshape(len(labels), -1)
-    bottom.imshow(
-        of_labels, extent=(0, chances.shape[1] * found["frame_s"], len(labels) - 0.5, -0.5), vmin=0.0, vmax=1.0, **options
-    )
+    bottom.imshow(of_labels, extent=(0, said_until, len(labels) - 0.5, -0.5), vmin=0.0, vmax=1.0, **options)
     bottom.set_yticks(range(len(labels)), labels, parse_math=False)
     bottom.set_ylabel("what is said")
     steps = [(time, place) for place, span in enumerate(found["spans"]) for time in span]
-    bottom.plot(*zip(*steps), color=COLOURS[1], linewidth=1.5) if steps else None
+    if steps:
+        bottom.plot(*zip(*steps), color=COLOURS[1], linewidth=1.5)
     for index, (text, start, stop) in enumerate(found["words"]):
         for panel in (top, middle, bottom):
             panel.axvspan(start, stop, color=COLOURS[2 + index % 2], alpha=0.12, linewidth=0)

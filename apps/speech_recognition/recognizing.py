@@ -23,7 +23,6 @@ from tflite.runtime import Recognizer
 from tflite.runtime.__main__ import read_microphone
 from tflite.runtime.quiet import quiet_stderr
 from tflite.runtime.recognizer import Utterances, log_softmax
-from tflite.runtime.samples import as_float
 from zoo import presets
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
@@ -43,8 +42,7 @@ def hearing(folder, file):
     saved = tf.saved_model.load(str(folder / "saved_model")).signatures["samples"]
 
     def hear(samples):
-        whole = np.concatenate([as_float(samples), np.zeros(round(features.TAIL_S * RATE), np.float32)])
-        return log_softmax(saved(samples=tf.constant(whole[None]))["logits"].numpy()[0])
+        return log_softmax(saved(samples=tf.constant(features.with_tail(samples)[None]))["logits"].numpy()[0])
 
     return hear
 
@@ -70,9 +68,8 @@ def read_symbols(folder, config):
     return Symbols(read_json(folder / "assets" / "symbols.json"), config.symbols)
 
 
-def spoken(rates, folder, config, **options):
-    """The text of log probabilities."""
-    decoder = utterances(folder, config, **options)
+def spoken(rates, decoder):
+    """The text of a whole clip's log probabilities. decoder: Utterances."""
     return " ".join(found.text for found in [*decoder.push(rates), *decoder.finish()])
 
 
@@ -210,5 +207,5 @@ def align(options):
         for word in words:
             print(f"{word.start_s:8.2f} {word.end_s:8.2f}  {word.confidence:.2f}  {word.text}")
     if options.picture:
-        figure = trellis_figure(trellis(samples, rates, symbols, text, config))
+        figure = trellis_figure(trellis(samples, rates, symbols, labels, spans, config))
         write_report(options.picture, text, [Section("Alignment", figures=((figure, f"{options.file.name}: {text}"),))])

@@ -6,23 +6,14 @@ import json
 def written(words, suffix, name, symbols=()):
     """The content of a file. words, symbols: Spans, in order. suffix: .json, .vtt or .TextGrid. name: of the recording."""
     if suffix == ".json":
-        content = {"recording": name, "words": [_plain(word) for word in words]}
+        content = {"recording": name, "words": [word.rounded() for word in words]}
         if symbols:
-            content["symbols"] = [_plain(symbol) for symbol in symbols]
+            content["symbols"] = [symbol.rounded() for symbol in symbols]
         return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     if suffix == ".vtt":
         cues = [f"{_clock(word.start_s)} --> {_clock(word.end_s)}\n{_escaped(word.text)}\n" for word in words]
         return "\n".join(["WEBVTT\n", *cues])
     return _textgrid({"words": words, **({"symbols": symbols} if symbols else {})})
-
-
-def _plain(span):
-    return {
-        "text": span.text,
-        "start_s": round(span.start_s, 3),
-        "end_s": round(span.end_s, 3),
-        "confidence": round(span.confidence, 4),
-    }
 
 
 def _clock(seconds):

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 
-from apps.data.epochs import from_step, like_lengths
+from apps.data.epochs import from_step, like_lengths, padded
 from apps.data.splits import shuffled
 from apps.data.subwords import learn_subwords
 from apps.data.text import read_rows, read_set_rows
@@ -195,14 +195,6 @@ def _vocabulary(texts, kind, lower, size):
     else:
         tokens = learn_subwords(counts, size)
     return Tokenizer((PADDING_NAME, BOUNDARY_NAME, UNKNOWN_NAME, *tokens), kind, lower)
-
-
-def padded(rows):
-    """(rows, the longest) int32, padding after each."""
-    found = np.zeros((len(rows), max(map(len, rows))), np.int32)
-    for row, tokens in zip(found, rows):
-        row[: len(tokens)] = tokens
-    return found
 
 
 def batch(pairs):

@@ -8,11 +8,11 @@ import tensorflow as tf
 
 import zoo
 from apps.config import read_json
+from apps.data.epochs import padded
 from apps.report import Section, write_report
 from apps.run_folder import read_config
 from apps.train import open_run
 from apps.translation.config import TASK, Translate
-from apps.translation.pairs import padded
 from apps.translation.pictures import alignment, alignment_figure
 from apps.translation.translator import TOGETHER, device_searches, saved_searches
 from tflite.runtime.text import UNKNOWN, Tokenizer

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from apps.data import dialogue, prompts
 from apps.data.audio import SILENCE, find_recordings, read_audio, speech_span, through_opus
 from apps.data.pronunciation import VOCABULARY, homophones, near, phonemes, vocabulary
-from apps.data.recordings import SHORTEST_S, SPLITS, how_split, read_metadata, read_take, split_clips
+from apps.data.recordings import SHORTEST_S, SPLITS, how_split, read_metadata, read_take, split_anew, split_clips
 from apps.data.sentences import sentence
 from apps.data.sources import available, find
 from apps.data.speech import Clip, kept, one_in, read_set, to_int16
@@ -266,7 +266,7 @@ def _public(sets, words):
     negatives = {split: [clip for clip in clips if (clip.split or "train") == split] for split in SPLITS}
     if not all(negatives.values()):
         # canonical archives are one official split each: split by speaker instead
-        negatives = split_clips([dataclasses.replace(clip, split="", speaker=clip.speaker or clip.name) for clip in clips], 0)
+        negatives = split_anew(clips, 0)
     if dialogue.fetched():
         found = [clip for clip in dialogue.read_dialogue() if usable(clip, words)]
         for split in ("train", "val"):

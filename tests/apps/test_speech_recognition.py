@@ -20,7 +20,7 @@ from apps.run_folder import read_config
 from apps.speech_recognition import corpora, criteria, features, functions, recognizing, scoring, subtitles
 from apps.speech_recognition.alignment import grouped, lateness, placed, symbol_spans
 from apps.speech_recognition.config import TASK, Config, Transcribe
-from apps.speech_recognition.recognizing import hearing, spoken
+from apps.speech_recognition.recognizing import hearing, spoken, utterances
 from apps.speech_recognition.text import Symbols, learnt
 from apps.train import open_run, train
 from tflite.runtime import Recognizer
@@ -167,7 +167,7 @@ def test_keras_and_the_device_file_write_the_same_in_any_chunks(digits, said):
     config, data, network = open_run(TASK, digits)
     layer = features.front_end()
     recognizer, whole = Recognizer(digits / "device"), hearing(digits, "float")
-    random = np.random.default_rng(0)
+    random, decoder = np.random.default_rng(0), utterances(digits, config)
     differ = 0
     for utterance in said[:100]:
         samples = utterance.clip.samples
@@ -175,21 +175,21 @@ def test_keras_and_the_device_file_write_the_same_in_any_chunks(digits, said):
         logits = np.asarray(network(layer(padded[None]), training=False)["logits"])[0]
         streamed = whole(samples)
         np.testing.assert_allclose(streamed[-8:], log_softmax(logits)[: len(streamed)][-8:], atol=1e-2)
-        differ += spoken(log_softmax(logits)[: len(streamed)], digits, config) != spoken(streamed, digits, config)
+        differ += spoken(log_softmax(logits)[: len(streamed)], decoder) != spoken(streamed, decoder)
         found, position = [], 0
         while position < len(samples):
             size = int(random.integers(1, 9000))
             found += recognizer.push(samples[position : position + size])
             position += size
         found += recognizer.finish()
-        assert " ".join(u.text for u in found) == spoken(streamed, digits, config)
+        assert " ".join(u.text for u in found) == spoken(streamed, decoder)
     assert differ == 0
 
 
 def test_utterances_end_with_pauses_and_keep_the_streams_times(digits, said):
     recognizer, config = Recognizer(digits / "device"), read_config(digits, TASK)
-    hear = hearing(digits, "float")
-    right = (u for u in said if spoken(hear(u.clip.samples), digits, config) == u.text)
+    hear, decoder = hearing(digits, "float"), utterances(digits, config)
+    right = (u for u in said if spoken(hear(u.clip.samples), decoder) == u.text)
     first, second = next(right).clip.samples, next(right).clip.samples
     apart = int(2.0 * 16000)
     stream = np.concatenate([first, np.zeros(apart, np.int16), second])

@@ -209,15 +209,7 @@ def write_down(utterances, source, as_json):
     for found in utterances:
         line = f"{source}\t{found.tokens[0].start_s:9.2f} s\t{found.text}"
         if as_json:
-            words = [
-                {
-                    "text": word.text,
-                    "start_s": round(word.start_s, 3),
-                    "end_s": round(word.end_s, 3),
-                    "confidence": round(word.confidence, 4),
-                }
-                for word in found.words
-            ]
+            words = [word.rounded() for word in found.words]
             line = json.dumps({"source": source, "text": found.text, "words": words}, ensure_ascii=False)
         print(line, flush=True)
 

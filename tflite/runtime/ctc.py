@@ -34,6 +34,11 @@ class Span:
     end_s: float
     confidence: float
 
+    def rounded(self):
+        """The fields as JSON has them, times to a millisecond."""
+        times = {"start_s": round(self.start_s, 3), "end_s": round(self.end_s, 3)}
+        return {"text": self.text, **times, "confidence": round(self.confidence, 4)}
+
 
 @dataclasses.dataclass(frozen=True)
 class Hypothesis:
@@ -95,16 +100,23 @@ class _Alphabet:
             Span(self.symbols[symbol], start * self.frame_s, end * self.frame_s, float(np.exp(peak)))
             for symbol, start, end, peak in spans
         ]
-        words, parts = [], []
-        for (symbol, *_), token in zip(spans, tokens):
-            if self.ends[symbol] and parts:
-                words.append(_joined(parts))
-                parts = []
-            if self.rest[symbol]:
-                parts.append(dataclasses.replace(token, text=self.rest[symbol]))
-        words += [_joined(parts)] if parts else []
         labels = tuple(symbol for symbol, *_ in spans)
-        return Hypothesis(labels, self.text(labels), float(score), float(log_probability), tuple(tokens), tuple(words))
+        return Hypothesis(
+            labels, self.text(labels), float(score), float(log_probability), tuple(tokens), words_of(tokens, self.boundary)
+        )
+
+
+def words_of(tokens, boundary):
+    """The words that symbols make: a tuple of Spans. tokens: Spans of symbols, in order. boundary: as PrefixBeamSearch has it."""
+    words, parts = [], []
+    for token in tokens:
+        if parts and (boundary is None or token.text.startswith(boundary)):
+            words.append(_joined(parts))
+            parts = []
+        text = token.text if boundary is None else token.text.replace(boundary, "")
+        if text:
+            parts.append(dataclasses.replace(token, text=text))
+    return (*words, _joined(parts)) if parts else tuple(words)
 
 
 def _joined(parts):

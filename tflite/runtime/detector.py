@@ -6,9 +6,9 @@ import numpy as np
 
 from .errors import InputError
 from .firing import Firing, WordRule
-from .front_end import FrontEnd
 from .interpreter import StepModel
 from .manifest import read_manifest, read_model
+from .output_stream import OutputStream
 from .samples import as_float
 
 
@@ -26,26 +26,6 @@ def _with_threshold(rule, threshold):
     if threshold is None:
         return rule
     return dataclasses.replace(rule, threshold=threshold, rearm_below=min(rule.rearm_below, threshold / 2))
-
-
-class _Scorer:
-    """Samples to scores, chunk by chunk: front end, step model and the states of one stream."""
-
-    def __init__(self, manifest, model):
-        self._model, self._frames_per_step = model, manifest["frames_per_step"]
-        self._words = len(manifest["words"])
-        self._front_end = FrontEnd(manifest["front_end"], manifest["sample_rate"])
-        self._rest = np.zeros((0, self._front_end.bands), np.float32)
-        self._state = model.initial_state()
-
-    def push(self, samples):
-        frames = np.concatenate([self._rest, self._front_end.push(samples)])
-        size, scores = self._frames_per_step, []
-        for start in range(0, len(frames) - size + 1, size):
-            outputs, self._state = self._model.step({"frames": frames[None, start : start + size]}, self._state)
-            scores.append(outputs["score"][0])
-        self._rest = frames[len(scores) * size :]
-        return np.concatenate(scores) if scores else np.zeros((0, self._words), np.float32)
 
 
 class Detector:
@@ -85,7 +65,7 @@ class Detector:
 
     def reset(self):
         """Forgets everything heard; the next sample is at time 0 again."""
-        self._scorer = _Scorer(self.manifest, self._model)
+        self._scorer = OutputStream(self.manifest, self._model, "score")
         self._firing = Firing(self.rules, self.score_s)
         self._scored = 0
 
@@ -102,7 +82,7 @@ class Detector:
 
         samples: as for `push`. Returns (times_s, scores): (times,) float64 and (times, words) float32, unsmoothed.
         """
-        scores = _Scorer(self.manifest, self._model).push(as_float(samples))
+        scores = OutputStream(self.manifest, self._model, "score").push(as_float(samples))
         return self.times(len(scores)), scores
 
     def times(self, count):

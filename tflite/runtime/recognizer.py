@@ -6,9 +6,9 @@ import numpy as np
 
 from .ctc import SPACE, GreedySearch, LastFrames, PrefixBeamSearch
 from .errors import InputError
-from .front_end import FrontEnd
 from .interpreter import StepModel
 from .manifest import read_manifest, read_model
+from .output_stream import OutputStream
 from .samples import as_float
 from .text import SPACE as STARTS
 
@@ -111,23 +111,23 @@ class Recognizer:
         self.manifest = read_manifest(folder, "recognizer")
         self._model = StepModel(self.manifest, read_model(folder, self.manifest, precision), threads)
         self.sample_rate = self.manifest["sample_rate"]
-        self._frames_per_step = self.manifest["frames_per_step"]
-        logits = self.manifest["outputs"]["logits"]["shape"][1]
-        self.frame_s = self._frames_per_step // logits * self.manifest["front_end"]["shift"] / self.sample_rate
+        frames, outputs = self.manifest["frames_per_step"], self.manifest["outputs"]["logits"]["shape"][1]
+        self.frame_s = frames // outputs * self.manifest["front_end"]["shift"] / self.sample_rate
+        self._tail = np.zeros(round(self.manifest["tail_s"] * self.sample_rate), np.float32)
         self._utterances = Utterances(self.manifest, self.frame_s, method, **options)
-        self._front_end = FrontEnd(self.manifest["front_end"], self.sample_rate)
         self.reset()
 
     def reset(self):
         """Forgets everything heard; the next sample is at time 0 again."""
         self._utterances.reset()
-        self._front_end.reset()
-        self._rest = np.zeros((0, self._front_end.bands), np.float32)
-        self._state = self._model.initial_state()
+        self._logits = self._begin()
+
+    def _begin(self):
+        return OutputStream(self.manifest, self._model, "logits")
 
     def push(self, samples):
         """samples: (n,) int16, or float in [-1, 1], the next of the stream. Returns the utterances they end: [Hypothesis]."""
-        return self._utterances.push(self._log_probabilities(as_float(samples)))
+        return self._utterances.push(log_softmax(self._logits.push(as_float(samples))))
 
     def partial(self):
         """What the utterance under way says so far: a Hypothesis."""
@@ -135,27 +135,13 @@ class Recognizer:
 
     def finish(self):
         """The utterances that end with the stream: [Hypothesis]; the next sample is at time 0 of another."""
-        tail = np.zeros(round(self.manifest["tail_s"] * self.sample_rate), np.float32)
-        ended = self._utterances.push(self._log_probabilities(tail)) + self._utterances.finish()
+        ended = self._utterances.push(log_softmax(self._logits.push(self._tail))) + self._utterances.finish()
         self.reset()
         return ended
 
     def log_probabilities(self, samples):
-        """(frames, symbols) float64 of a whole stream from a fresh state, after which nothing was heard."""
-        self.reset()
-        tail = np.zeros(round(self.manifest["tail_s"] * self.sample_rate), np.float32)
-        found = self._log_probabilities(np.concatenate([as_float(samples), tail]))
-        self.reset()
-        return found
-
-    def _log_probabilities(self, samples):
-        frames = np.concatenate([self._rest, self._front_end.push(samples)])
-        size, logits = self._frames_per_step, []
-        for start in range(0, len(frames) - size + 1, size):
-            outputs, self._state = self._model.step({"frames": frames[None, start : start + size]}, self._state)
-            logits.append(outputs["logits"][0])
-        self._rest = frames[len(logits) * size :]
-        return log_softmax(np.concatenate(logits)) if logits else np.zeros((0, len(self.manifest["symbols"])))
+        """(frames, symbols) float64 of a whole stream from a fresh state, after which nothing was heard; what was pushed before is left as it is."""
+        return log_softmax(self._begin().push(np.concatenate([as_float(samples), self._tail])))
 
 
 def log_softmax(logits):
