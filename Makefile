@@ -29,7 +29,7 @@ demo: $(STAMP)
 	@$(PY) -m apps trigger-word train --output $(RUN) --size micro --no-near-words --scenes 5000 --steps 2500 --steps-per-epoch 250 --rendered-hours 1.5 --target-false-accepts-per-hour 1
 
 test: $(STAMP)
-	@$(PY) -m pytest -n 2 --dist loadgroup $(TESTS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(TESTS)
 
 # the layers on Keras's second backend, in an environment without TensorFlow
 test-jax:

@@ -106,12 +106,12 @@ def export_run(task, folder):
     _export(task, model, Path(folder), config, data)
 
 
-def evaluate_run(task, folder):
-    """Measures a finished run again."""
+def evaluate_run(task, folder, **options):
+    """Measures a finished run again. options: what only this task's `evaluate` takes."""
     config = run_folder.read_config(folder, task)
     data = task.functions.data(config)
     run_folder.same_data(folder, data.summary.get("fingerprint"))
-    _evaluate(task, Path(folder), config, data)
+    _evaluate(task, Path(folder), config, data, **options)
 
 
 def report_run(task, folder):
@@ -183,9 +183,9 @@ def _export(task, model, folder, config, data):
             raise RuntimeError(f"{name}: {100 * (1 - figure['within']):.2f}% are further apart than {figure['tolerance']:g}.")
 
 
-def _evaluate(task, folder, config, data):
+def _evaluate(task, folder, config, data, **options):
     tqdm.write("evaluating")
-    metrics = task.functions.evaluate(folder, config, data)
+    metrics = task.functions.evaluate(folder, config, data, **options)
     metrics["training"] = read_json(folder / "timing.json")
     run_folder.write_json(folder / "metrics.json", metrics)
     for line in (*task.functions.headline(metrics), *task.functions.examples(metrics)):

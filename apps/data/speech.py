@@ -87,7 +87,8 @@ def _speech_commands_rows(archive):
         parts = member.lstrip("./").split("/")
         if len(parts) == 2 and parts[1].endswith(".wav"):
             speaker = parts[1].split("_nohash_")[0].split("_")[-1] if "_nohash_" in parts[1] else ""
-            rows.append({"path": member, "speaker": speaker, "text": parts[0], "split": "test"})
+            word = parts[1].split("_")[0] if parts[0] == "_unknown_" else parts[0]
+            rows.append({"path": member, "speaker": speaker, "text": word, "split": "test"})
     return rows
 
 

@@ -62,12 +62,6 @@ class Config(TrainingConfig):
     """how it is decoded where nothing else is asked for"""
     width: Annotated[int, Bounds(1, 10_000)] = 32
     """prefixes that beam search keeps"""
-    language_model: Path | None = None
-    """ARPA file of words that beam search is also measured with"""
-    weight: Annotated[float, Bounds(0.0, 10.0)] = 0.5
-    """how much the language model counts"""
-    word_bonus: Annotated[float, Bounds(-20.0, 20.0)] = 1.0
-    """added for each word where there is a language model, which likes few"""
     frames_per_step: Annotated[int, Bounds(4, 400)] = 8
     """feature frames (10 ms each) that the exported model takes at a time; a multiple of the stride"""
     weight_decay: Annotated[float, Bounds(0.0, 1.0)] = 0.01
@@ -111,6 +105,42 @@ class Config(TrainingConfig):
 
 
 @dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Measures a run on its test data again, through the exported files, with a language model if wanted; writes metrics.json."""
+
+    run: Path
+    """run folder, as `train` makes it"""
+    language_model: Path | None = None
+    """ARPA file of words that beam search is also measured with; `ngram` makes one"""
+    weight: Annotated[float | None, Bounds(0.0, 10.0)] = None
+    """how much the language model counts; none: what gets the fewest words of the clips to validate wrong"""
+    word_bonus: Annotated[float | None, Bounds(-20.0, 20.0)] = None
+    """added for each word where there is a language model, which likes few; none: chosen, too"""
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ngram:
+    """Makes a language model of words for beam search: an ARPA file of n-grams (modified Kneser-Ney, entropy pruning)."""
+
+    output: Path
+    """ARPA file to write; compressed where the name ends in .gz"""
+    text: tuple[Path, ...] = ()
+    """text files, English; none: books"""
+    order: Annotated[int, Bounds(1, 5)] = 3
+    """words of the longest n-grams"""
+    vocabulary_size: Annotated[int, Bounds(1, 1_000_000)] = 20_000
+    """words that are known, the most frequent ones"""
+    prune: Annotated[float, Bounds(0.0, 1.0)] = 3e-7
+    """n-grams whose loss raises the perplexity by less than this share are left out; 0: none"""
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Transcribe:
     """Writes down what is said: a line for each utterance, as it is said where the model streams."""
 
@@ -127,7 +157,7 @@ class Transcribe:
     width: Annotated[int, Bounds(1, 10_000)] = 32
     """prefixes that beam search keeps"""
     language_model: Path | None = None
-    """ARPA file of words, for beam search"""
+    """ARPA file of words, for beam search; `ngram` makes one"""
     weight: float = 0.5
     """how much the language model counts"""
     word_bonus: float = 1.0
@@ -188,5 +218,10 @@ TASK = Task(
     search=SEARCH,
     objective=("val_error_rate", "min"),
     package="apps.speech_recognition",
-    verbs=(Verb("transcribe", Transcribe, "transcribe"), Verb("align", Align, "align")),
+    verbs=(
+        Verb("transcribe", Transcribe, "transcribe"),
+        Verb("align", Align, "align"),
+        Verb("evaluate", Evaluate, "evaluate_run"),
+        Verb("ngram", Ngram, "ngram"),
+    ),
 )

@@ -22,6 +22,7 @@ from zoo.errors import InputError
 DIGITS = "zero one two three four five six seven eight nine".split()
 LONGEST = 7  # digits of a string
 GAP_S = 0.2  # between two digits at most
+CROWD = "many people"
 HELD_TAKES = 10  # every so many-th take of a digit validates
 COMMANDS = "yes no up down left right on off stop go".split()
 STRINGS = {"val": 200, "test": 200}
@@ -116,7 +117,7 @@ def _rendered_digits(config):
 
 
 def _digits(config):
-    """Strings of the Free Spoken Digits, one person held out; to train, rendered ones and speechocean762's strings of digits too."""
+    """Strings of the Free Spoken Digits, one person held out; to train, all other digits that people say, and rendered ones."""
     takes = read_set("fsdd")
     takes = [dataclasses.replace(take, text=take.text.lower()) for take in takes]
     parts = {"train": [], "val": [], "test": [take for take in takes if take.speaker == config.held_out]}
@@ -130,14 +131,24 @@ def _digits(config):
     }
     others = read_set("speechocean762_train", lambda row: set(row["text"].lower().split()) <= set(DIGITS))
     strings["train"] += [Utterance(clip, clip.text.lower()) for clip in others]
+    # many voices, of each a word or two: they take turns in a string
+    crowd = [_trimmed(clip, CROWD) for clip in _decoded("speech_commands_test_v0.02") if clip.text in DIGITS]
+    strings["train"] += _strings(crowd, config.strings // 3, config.seed, "train")
     strings["train"] += _rendered_digits(config).parts["train"][: config.strings // 3]
     sources = (
         ("test", f"Free Spoken Digits by {config.held_out}, whom no training heard; CC BY-SA 4.0"),
         ("training", "Free Spoken Digits by the five others (every tenth take of each digit validates); CC BY-SA 4.0"),
         ("training", f"speechocean762, {len(others)} strings of digits; CC BY 4.0"),
+        ("training", f"Speech Commands v0.02, {len(crowd)} digits among its test set's other words; CC BY 4.0"),
         ("training", "digits by espeak-ng"),
     )
     return Corpus(strings, f"spoken digits, {config.held_out} held out", sources)
+
+
+def _trimmed(clip, speaker):
+    """A clip of one word without what is before and after it, under another name of its speaker."""
+    start, end = speech_span(clip.samples)
+    return dataclasses.replace(clip, samples=clip.samples[start:end], speaker=speaker)
 
 
 def _strings(takes, count, seed, split):
@@ -233,5 +244,11 @@ def book_sentences():
     found = []
     for name, chunks in read_set_texts("books", "*.txt"):
         if Path(name).stem not in TESTED_BOOKS:
-            found += [normalised(sentence) for chunk in chunks for sentence in SENTENCE.split(" ".join(chunk.split()))]
+            found += [sentence for chunk in chunks for sentence in split_sentences(chunk)]
+    return found
+
+
+def split_sentences(text):
+    """The sentences of a text, normalised."""
+    found = (normalised(sentence) for sentence in SENTENCE.split(" ".join(text.split())))
     return [sentence for sentence in found if sentence]

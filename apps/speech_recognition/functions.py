@@ -20,21 +20,25 @@ from apps.report import Section, history_figure
 from apps.run_folder import write_json
 from apps.speech_recognition import criteria, features, scoring
 from apps.speech_recognition.alignment import lateness, symbol_spans, word_spans
+from apps.speech_recognition.config import TASK
 from apps.speech_recognition.corpora import Corpus, read_corpus
+from apps.speech_recognition.language import chosen
+from apps.speech_recognition.language import ngram as ngram  # the commands look for the verbs here
 from apps.speech_recognition.pictures import trellis, trellis_figure
-from apps.speech_recognition.recognizing import align as align  # the commands look for the verbs here
+from apps.speech_recognition.recognizing import align as align
 from apps.speech_recognition.recognizing import decoding, hearing, spoken, timed, utterances
 from apps.speech_recognition.recognizing import transcribe as transcribe
 from apps.speech_recognition.text import Symbols, learnt
 from apps.task import Data
+from apps.train import evaluate_run as evaluate_test_data
 from tflite.export import convert, write_device_folder, write_saved_model
 from tflite.parity import compare, compare_files, record_steps
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
 
-# clips: for int8, for parity, whose words tell how late the network is; pictures, examples
-CALIBRATED, COMPARED, TIMED, PICTURED, SHOWN = 40, 20, 100, 3, 20
+# clips: for int8, for parity, whose words tell how late the network is, that a language model is weighed on; pictures, examples
+CALIBRATED, COMPARED, TIMED, WEIGHED, PICTURED, SHOWN = 40, 20, 100, 100, 3, 20
 PICTURED_S = 5.0
 LABELS = {"float": "float file", "int8": "int8 file", "saved_model": "SavedModel"}
 README = """# A recogniser: {name}
@@ -171,7 +175,7 @@ def assets(data):
 def export(network, folder, config, data):
     """Writes saved_model/, and device/ where the model streams; returns how far both are from Keras."""
     content, layer = data.content, features.front_end()
-    drawn = sorted(content.sayable("val"), key=lambda said: shuffled(config.seed, said.clip.name + said.text))
+    drawn = _drawn(content)
     frames = [some.astype(np.float32) for some in features.plain(drawn[:CALIBRATED], content.symbols).frames]
     write_saved_model(folder / "saved_model", network, layer, "logits")
     hear, timed_ones = hearing(folder, "saved_model"), [said for said in drawn if said.spans][:TIMED]
@@ -219,10 +223,20 @@ def export(network, folder, config, data):
     }
 
 
-def evaluate(folder, config, data):
-    """Greedy and beam search through the exported files on speakers that training never heard."""
+def evaluate_run(options):
+    """Measures a run again, with a language model if one is given."""
+    words = options.language_model and NGramModel.read_arpa(options.language_model)
+    weights = {"weight": options.weight, "word_bonus": options.word_bonus}
+    evaluate_test_data(TASK, options.run, language=words and (options.language_model.name, words, weights))
+
+
+def evaluate(folder, config, data, language=None):
+    """Greedy and beam search through the exported files on speakers that training never heard.
+
+    language: (name, NGramModel, {weight, word_bonus}, None each where they are to be chosen) that beam search is also measured with.
+    """
     content, table, boundaries, first = data.content, {}, {}, {}
-    searches, late = _searches(folder, config), read_json(folder / "assets" / "lateness.json")
+    searches, late = _searches(folder, config, content, language), read_json(folder / "assets" / "lateness.json")
     for file in ("float", "int8") if config.streams else ("saved_model",):
         hear = hearing(folder, file)
         for split in content.corpus.tested:
@@ -281,18 +295,31 @@ def _measured(said, texts, content):
     }
 
 
-def _searches(folder, config):
-    """{name: Utterances} of how to decode."""
+def _searches(folder, config, content, language):
+    """{name: Utterances} of how to decode. language: as `evaluate` takes it."""
     if config.criterion == "classify":
+        if language:
+            raise InputError(f"{folder} was taught to tell clips of one word apart; expected no language model.")
         return {"the last half": utterances(folder, config, "last")}
     beam, name = functools.partial(utterances, folder, config, "beam", width=config.width), f"beam {config.width}"
     searches = {"greedy": utterances(folder, config, "greedy"), name: beam()}
-    if config.language_model:
-        model_of_words = NGramModel.read_arpa(config.language_model)
-        searches[f"{name} with {config.language_model.name}"] = beam(
-            language_model=model_of_words, weight=config.weight, word_bonus=config.word_bonus
-        )
+    if language:
+        file, model_of_words, weights = language
+        beam = functools.partial(beam, language_model=model_of_words)
+        if None in weights.values():
+            drawn = _drawn(content)[:WEIGHED]
+            hear = hearing(folder, "float" if config.streams else "saved_model")
+            weights = chosen(
+                [hear(said.clip.samples) for said in drawn], [_wanted(said, content) for said in drawn], beam, **weights
+            )
+        described = f"weight {weights['weight']:g}, bonus {weights['word_bonus']:g}"
+        searches[f"{name} with {file} ({described})"] = beam(**weights)
     return searches
+
+
+def _drawn(content):
+    """The utterances to validate on that the symbols can write, in an order of chance."""
+    return sorted(content.sayable("val"), key=lambda said: shuffled(content.config.seed, said.clip.name + said.text))
 
 
 def _wanted(utterance, content):

@@ -17,7 +17,7 @@ from apps.config import read_json
 from apps.data.audio import audio_blocks, read_audio
 from apps.data.speech import Clip, read_set
 from apps.run_folder import read_config
-from apps.speech_recognition import corpora, criteria, features, functions, recognizing, scoring, subtitles
+from apps.speech_recognition import corpora, criteria, features, functions, language, recognizing, scoring, subtitles
 from apps.speech_recognition.alignment import grouped, lateness, placed, symbol_spans
 from apps.speech_recognition.config import TASK, Config, Transcribe
 from apps.speech_recognition.recognizing import hearing, spoken, utterances
@@ -25,7 +25,7 @@ from apps.speech_recognition.text import Symbols, learnt
 from apps.train import open_run, train
 from tflite.runtime import Recognizer
 from tflite.runtime.ctc import Span
-from tflite.runtime.recognizer import log_softmax
+from tflite.runtime.recognizer import Utterances, log_softmax
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
 
@@ -231,6 +231,55 @@ def test_a_language_model_is_heard(digits, clip, tmp_path, capsys):
     options = ["--language-model", str(arpa), "--weight", "9", "--word-bonus", "9"]
     assert main(["speech-recognition", "transcribe", "--run", str(digits), "--files", str(clip[0]), *options]) == 0
     assert "four" in capsys.readouterr().out.split()
+
+
+def test_a_language_model_is_made_from_text_and_weighed_on_clips_to_validate(digits, tmp_path, capsys, monkeypatch):
+    text, arpa = tmp_path / "text.txt", tmp_path / "digits.arpa.gz"
+    text.write_text("One two three. Four; five, six!\nSeven eight? " * 60 + "Nine\u2019s nine.\n", "utf8")
+    made = ["speech-recognition", "ngram", "--output", str(arpa), "--text", str(text), "--vocabulary-size", "8"]
+    assert main(made) == 0
+    assert "11 1-grams" in (said := capsys.readouterr().out) and "perplexity" in said
+    assert "nine" not in NGramModel.read_arpa(arpa)
+
+    def few(config, read=functions.read_corpus):
+        corpus = read(config)
+        corpus.parts.update({split: corpus.parts[split][:6] for split in ("val", "test")})
+        return corpus
+
+    monkeypatch.setattr(functions, "read_corpus", few)
+    config = read_config(digits, TASK)
+    metrics = functions.evaluate(
+        digits, config, functions.data(config), ("d.arpa", NGramModel.read_arpa(arpa), {"weight": None, "word_bonus": 2.0})
+    )
+    rows = [name for name in metrics["table"] if "d.arpa (weight" in name]
+    assert len(rows) == 2 and all("bonus 2)" in name for name in rows) and "test, greedy, float file" in metrics["table"]
+
+
+def test_a_language_model_counts_for_what_it_is_worth():
+    """The clip's words are clear to a network: no weight can help, and too much harms; then they are not."""
+    symbols = {
+        "symbols": ["", "a", "b"],
+        "word_boundary": "symbol",
+        "decoding": {"method": "beam", "width": 8},
+        "endpoint_s": 9.0,
+    }
+    model = NGramModel.estimate([["a"]] * 9 + [["b"]], 2)
+
+    def search(**weights):
+        return Utterances(symbols, 0.1, "beam", language_model=model, **weights)
+
+    sure, torn = (np.log([[0.02, 0.98 - p, p]] + [[0.98, 0.01, 0.01]]) for p in (0.9, 0.55))
+    assert language.chosen([sure], ["b"], search, word_bonus=0.0)["weight"] == language.WEIGHTS[0]
+    heavy = language.chosen([torn], ["a"], search, word_bonus=0.0)
+    assert spoken(torn, search(**heavy)) == "a" and heavy["word_bonus"] == 0.0
+    assert language.chosen([], [], None, 0.3, 1.0) == {"weight": 0.3, "word_bonus": 1.0}
+
+
+def test_a_text_without_words_makes_no_language_model(tmp_path, capsys):
+    text = tmp_path / "numbers.txt"
+    text.write_text("1984 2001\n")
+    assert main(["speech-recognition", "ngram", "--output", str(tmp_path / "a.arpa"), "--text", str(text)]) == 2
+    assert "no word of the letters a to z" in capsys.readouterr().err and not (tmp_path / "a.arpa").exists()
 
 
 def test_align_tells_when_words_are_said(digits, said, tmp_path, capsys):

@@ -56,6 +56,69 @@ def test_an_arpa_file_says_the_same(sentences, order, unseen, tmp_path_factory):
         np.testing.assert_allclose(read.log_probabilities(text), model.log_probabilities(text), atol=1e-5)
 
 
+def all_contexts(model):
+    """{context: {word: probability}} of every context that the model has n-grams after, and of every shorter one."""
+    size, found, names = len(model.vocabulary), {(): None}, {0: ()}
+    for level in model._levels[:-1]:
+        names = {i: (*names[key // size], model.vocabulary[key % size]) for i, key in enumerate(level.keys.tolist())}
+        found |= dict.fromkeys(names.values())
+    return {context: after(model, context) for context in found if "</s>" not in context}
+
+
+def after(model, context):
+    """{word: probability} after words that may begin with <s>, by the definition of backing off."""
+    size, place = len(model.vocabulary), np.array([0])
+    for level, word in zip(model._levels, context):
+        place = level.find(place, np.array([model.vocabulary.index(word)]), size)
+    lower = after(model, context[1:]) if context else None
+    if not context or place[0] < 0:
+        return lower or {word: float(np.exp(p)) for word, p in zip(model.vocabulary, model._levels[0].log_probability)}
+    backoff = np.exp(model._levels[len(context) - 1].log_backoff[place[0]])
+    found = {word: float(backoff * p) for word, p in lower.items()}
+    level = model._levels[len(context)]
+    for key, p in zip(level.keys.tolist(), level.log_probability):
+        if key // size == place[0]:
+            found[model.vocabulary[key % size]] = float(np.exp(p))
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(sentences=SENTENCES, order=st.integers(2, 4), threshold=st.sampled_from([0.0, 1e-3, 1e-2, 0.1, 10.0]))
+def test_a_pruned_model_is_smaller_and_sums_to_one(sentences, order, threshold):
+    model = NGramModel.estimate(sentences, order)
+    pruned = model.pruned(threshold)
+    assert pruned.vocabulary == model.vocabulary and all(a <= b for a, b in zip(pruned.counts, model.counts))
+    for context, following in all_contexts(pruned).items():
+        assert sum(following.values()) == pytest.approx(1.0), context
+    if threshold == 10.0:
+        assert pruned.counts[-1] == 0
+    assert pruned.pruned(0.0).counts == pruned.counts
+
+
+@settings(max_examples=20, deadline=None)
+@given(sentences=SENTENCES)
+def test_what_is_pruned_is_what_costs_little(sentences):
+    """The perplexity's rise is that of the definition: the divergence of the two models' words after that context, weighted by how often it is there."""
+    model = NGramModel.estimate(sentences, 2)
+    size, before = len(model.vocabulary), all_contexts(model)
+    costs = {}
+    for key in model._levels[1].keys.tolist():
+        context = model.vocabulary[key // size]
+        own, lower = before[(context,)], before[()]
+        kept = [
+            model.vocabulary[other % size]
+            for other in model._levels[1].keys.tolist()
+            if other // size == key // size and other != key
+        ]
+        backoff = (1 - sum(own[w] for w in kept)) / (1 - sum(lower[w] for w in kept))
+        divergence = sum(p * np.log(p / (own[w] if w in kept else backoff * lower[w])) for w, p in own.items() if p > 0)
+        costs[key] = float(np.expm1(lower["</s>" if context == "<s>" else context] * divergence))
+    for cost in sorted(costs.values())[:: max(1, len(costs) // 5)]:
+        pruned = model.pruned(cost * 1.001 + 1e-12)
+        left = set(pruned._levels[1].keys.tolist())
+        assert left == {key for key, found in costs.items() if found >= cost * 1.001 + 1e-12}
+
+
 PRUNED = """\\data\\
 ngram 1=4
 ngram 2=2

@@ -191,6 +191,63 @@ class NGramModel:
             self._seen[key] = total, tuple(places[: self.order - 1])
         return self._seen[key]
 
+    def pruned(self, threshold):
+        """A smaller model: without each n-gram whose loss raises the perplexity by less than this share, as 1e-8 (Stolcke 1998, entropy pruning).
+
+        The probabilities after every context still sum to 1. Words all stay, and so does what a longer n-gram that stays begins or ends with.
+        """
+        if not threshold >= 0:
+            raise InputError(f"`threshold` is {threshold!r}; expected a number from 0 on.")
+        size, levels = len(self.vocabulary), [dataclasses.replace(level) for level in self._levels]
+        suffixes = self._suffixes()
+        seen = [levels[0].log_probability.copy()]
+        seen[0][START] = levels[0].log_probability[END]  # a sequence starts as often as it ends
+        for level in levels[1:]:
+            seen.append(seen[-1][level.keys // size] + level.log_probability)
+        needed = np.zeros(len(levels[-1].keys), bool)
+        for n in range(len(levels) - 1, 0, -1):
+            level, below = levels[n], levels[n - 1]
+            contexts, words = level.keys // size, level.keys % size
+            log_lower = self._after(n - 1, suffixes[n - 1][contexts], words, suffixes)
+            chance, lower, count = np.exp(level.log_probability), np.exp(log_lower), len(below.keys)
+            # the backoff after a context that has lost this n-gram alone
+            own, others = (_rest(contexts, p, count)[contexts] for p in (chance, lower))
+            log_backoff = np.log((own + chance) / (others + lower))
+            loss = chance * (level.log_probability - log_lower - log_backoff) + own * (below.log_backoff[contexts] - log_backoff)
+            kept = needed | (np.expm1(np.exp(seen[n - 1][contexts]) * loss) >= threshold)
+            rests = (_rest(contexts[kept], p[kept], count) for p in (chance, lower))
+            below.log_backoff = np.log(np.divide(*rests))
+            needed = np.zeros(len(below.keys), bool)
+            needed[contexts[kept]] = needed[suffixes[n][kept]] = True
+            places = np.cumsum(kept) - 1
+            levels[n] = _Level(level.keys[kept], level.log_probability[kept], level.log_backoff[kept])
+            if n + 1 < len(levels):
+                above = levels[n + 1].keys
+                levels[n + 1].keys = places[above // size] * size + above % size
+        return NGramModel(self.vocabulary, levels)
+
+    def _suffixes(self):
+        """For each order the place of each n-gram's suffix at the order below (of words: 0)."""
+        size, found = len(self.vocabulary), [np.zeros(len(self.vocabulary), np.int64)]
+        for n, level in enumerate(self._levels[1:], 1):
+            prefixes, words = level.keys // size, level.keys % size
+            found.append(words if n == 1 else self._levels[n - 1].find(found[-1][prefixes], words, size))
+            if (found[-1] < 0).any():
+                raise InputError(f"the model has {n + 1}-grams without their suffixes, and cannot be pruned; estimate it again.")
+        return found
+
+    def _after(self, n, contexts, words, suffixes):
+        """The log probabilities of words after contexts, which are places among the n-grams (n = 0: after nothing)."""
+        if n == 0:
+            return self._levels[0].log_probability[words]
+        places = self._levels[n].find(contexts, words, len(self.vocabulary))
+        found = self._levels[n].log_probability[places]
+        rest = places < 0
+        found[rest] = self._levels[n - 1].log_backoff[contexts[rest]] + self._after(
+            n - 1, suffixes[n - 1][contexts[rest]], words[rest], suffixes
+        )
+        return found
+
     def write_arpa(self, path):
         """Writes the model as an ARPA file (compressed where the name ends in .gz)."""
         unwritable = [word for word in self.vocabulary if not word or word.split() != [word]]
@@ -259,6 +316,11 @@ def _open(path, mode):
         return gzip.open(path, mode, encoding="utf8") if Path(path).suffix == ".gz" else open(path, mode, encoding="utf8")
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; expected an ARPA file, or a folder to write one to.") from None
+
+
+def _rest(contexts, probabilities, count):
+    """What the probabilities of words after each of `count` contexts leave to the other words: 1 where there are none."""
+    return np.maximum(1.0 - np.bincount(contexts, probabilities, count), 1e-12)
 
 
 def discounts(counts):
