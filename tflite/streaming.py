@@ -115,7 +115,8 @@ class _Walk:
         if (len(arguments) > 1 or keywords) and not isinstance(layer, POINTWISE) and isinstance(layer, layers.Layer):
             raise _refusal(layer, "it is given more than its input, an initial state perhaps")
         if hasattr(layer, "stream"):
-            return self._stateful(layer, layer.initial_state(arguments[0].shape), _own_stream, arguments[0])
+            shape = keras.tree.map_structure(lambda tensor: tensor.shape, arguments[0])
+            return self._stateful(layer, layer.initial_state(shape), _own_stream, arguments[0])
         for kind, (specify, stream) in _STATEFUL.items():
             if isinstance(layer, kind):
                 return self._stateful(layer, specify(layer, arguments[0].shape), stream, arguments[0])

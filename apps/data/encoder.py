@@ -104,3 +104,11 @@ def put(model, weights):
     layers = [layer for layer in model.layers if isinstance(layer, CausalConv2D)]
     for layer, pair in zip(layers, weights, strict=True):
         layer.set_weights(list(pair))
+
+
+def put_layers(network, parts, but=()):
+    """Gives each of a network's layers, but some, the weights of the parts' layer of the same name."""
+    given = {layer.name: layer for part in parts for layer in part.layers}
+    for layer in network.layers:
+        if layer.weights and layer.name not in but:
+            layer.set_weights(given[layer.name].get_weights())

@@ -16,7 +16,7 @@ SHORTEST_S = 0.02  # of a word
 
 def frame_s(config):
     """Seconds from one of the network's frames to the next."""
-    return config.stride * features.front_end().options["shift"] / features.RATE
+    return config.stride * features.front_end(config).options["shift"] / features.RATE
 
 
 def symbol_spans(rates, labels, symbols, config):

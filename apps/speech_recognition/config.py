@@ -8,7 +8,8 @@ from apps.config import Bounds, TrainingConfig, check_bounds
 from apps.task import Choice, Range, Task, Verb
 from zoo.errors import InputError
 
-STREAMING = ("separable_recognizer", "streaming_deep_speech")
+EMBEDDED = "embedding_recognizer"
+STREAMING = ("separable_recognizer", "streaming_deep_speech", EMBEDDED)
 TIMES = (".json", ".vtt", ".TextGrid")  # what words with their times are written as
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 
@@ -27,10 +28,12 @@ class Config(TrainingConfig):
     """what a symbol stands for; auto: a word of digits and commands, else a character; phonemes: CMUdict's, without stress"""
     vocabulary_size: Annotated[int, Bounds(30, 30_000)] = 256
     """subwords"""
-    model: Literal["separable_recognizer", "streaming_deep_speech", "deep_speech", "tdnn_recognizer", "conformer"] = (
-        "separable_recognizer"
-    )
-    """builder of the zoo; the first two stream, and run on devices"""
+    model: Literal[
+        "separable_recognizer", "streaming_deep_speech", "embedding_recognizer", "deep_speech", "tdnn_recognizer", "conformer"
+    ] = "separable_recognizer"
+    """builder of the zoo; the first three stream, and run on devices; embedding_recognizer is a head on a pretrained encoder"""
+    encoder: str = "speech-in-noise"
+    """pretrained encoder that embedding_recognizer hears by: a preset, or published"""
     channels: Annotated[int, Bounds(1, 4096)] = 96
     """width of convolutions, and of the Conformer"""
     units: Annotated[int, Bounds(1, 8192)] = 192
@@ -38,9 +41,9 @@ class Config(TrainingConfig):
     depth: Annotated[int, Bounds(1, 64)] = 6
     """blocks, or recurrent layers"""
     kernel_size: Annotated[int, Bounds(1, 101)] = 9
-    """frames that a convolution of a block sees (separable_recognizer, conformer)"""
+    """frames that a convolution of a block sees (separable_recognizer, conformer; embeddings: embedding_recognizer)"""
     stride: Annotated[int, Bounds(1, 8)] = 4
-    """frames of 10 ms for each that the network gives"""
+    """frames of 10 ms for each that the network gives (embedding_recognizer: 8, or 4, 2, 1: several for each embedding)"""
     dropout: Annotated[float, Bounds(0.0, 0.95)] = 0.1
     """share of activations dropped in training"""
     masks: Annotated[int, Bounds(0, 20)] = 1
@@ -66,6 +69,8 @@ class Config(TrainingConfig):
     """feature frames (10 ms each) that the exported model takes at a time; a multiple of the stride"""
     weight_decay: Annotated[float, Bounds(0.0, 1.0)] = 0.01
     """of AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101)"""
+    averaged: Annotated[float, Bounds(0.0, 0.99999)] = 0.0
+    """the model's weights are a running average of the trained ones that keeps this share at each step (0.999, say); 0: no average"""
     learning_rate: Annotated[float, Bounds(1e-7, 10.0)] = 0.004
     """the highest learning rate of the schedule (linear warm-up, then cosine to a hundredth)"""
     steps: Annotated[int, Bounds(1, 10_000_000)] = 1500
@@ -77,6 +82,10 @@ class Config(TrainingConfig):
             raise InputError(f"`held_out` is {self.held_out!r}; expected one of {', '.join(SPEAKERS)}.")
         if self.frames_per_step % self.stride:
             raise InputError(f"`frames_per_step` is {self.frames_per_step}; expected a multiple of the stride, {self.stride}.")
+        if self.embedded and (self.stride not in (1, 2, 4, 8) or self.frames_per_step % 8):
+            raise InputError(
+                f"`stride`, `frames_per_step` are {self.stride}, {self.frames_per_step}; embedding_recognizer takes 1, 2, 4 or 8 and a multiple of 8."
+            )
         if self.model == "conformer" and (self.channels % 8 or self.stride % 2):
             raise InputError(
                 f"`channels`, `stride` are {self.channels}, {self.stride}; the conformer takes a multiple of 8 and an even number."
@@ -87,9 +96,14 @@ class Config(TrainingConfig):
             )
 
     @property
+    def embedded(self):
+        """Whether the network hears by a pretrained encoder."""
+        return self.model == EMBEDDED
+
+    @property
     def builder(self):
-        """The zoo's builder of the model."""
-        return self.model
+        """The zoo's builder of the model that is saved."""
+        return "speech_embedding_recognizer" if self.embedded else self.model
 
     @property
     def streams(self):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from apps.data.epochs import padded
+from apps.speech_recognition.features import outputs
 from tflite.runtime.recognizer import log_softmax
 from zoo.decoding.alignment import align
 from zoo.losses.ctc import CTC
@@ -27,14 +28,14 @@ class Targets(keras.callbacks.Callback):
 
     def __init__(self, config):
         super().__init__()
-        self._criterion, self._stride = config.criterion, config.stride
+        self._criterion, self._config = config.criterion, config
         self._uniform, self._apart = config.steps // UNIFORM, config.symbols == "words"
 
     def __call__(self, step, frames, labels):
         if self._criterion == "ctc":
             return ({"logits": labels},)
-        lengths = -(-frame_counts(frames) // self._stride)
-        time = np.arange(-(-frames.shape[1] // self._stride))
+        lengths = outputs(frame_counts(frames), self._config)
+        time = np.arange(outputs(frames.shape[1], self._config))
         real = time < lengths[:, None]
         if self._criterion == "classify":
             paths = np.repeat(np.maximum(labels[:, :1], 0), len(time), axis=1)

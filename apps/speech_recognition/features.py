@@ -7,15 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
+from apps.data import encoder
 from apps.data.epochs import from_step, like_lengths, padded
 from apps.data.sound import backgrounds, disturb, levelled, recorded, respeak, room
 from tflite.runtime.front_end import FrontEnd
 from tflite.runtime.randomness import Stream
 from tflite.runtime.samples import as_float
-from zoo.layers.audio import MelFrontEnd
+from zoo.layers.audio import MelFrontEnd, speech_embedding_front_end
 from zoo.losses.ctc import frames_needed
+from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING
 
 RATE = 16000
 LEAD_S, TAIL_S = 0.1, 0.4  # silence around a clip; a network that looks back only says things late
@@ -28,14 +31,28 @@ BLOCK = 1600  # samples
 ROOMS, NOISES, BABBLE = 60, 60, 40
 
 
-def front_end():
-    """The front end of every recogniser."""
-    return MelFrontEnd()
+def front_end(config):
+    """The front end of a configuration's recogniser: the pretrained encoder's, or the usual one."""
+    return speech_embedding_front_end() if config.embedded else MelFrontEnd()
+
+
+@functools.lru_cache(1)  # an encoder is read once, and its graph traced once
+def encoder_of(name):
+    """mel frames (batch, time, bands) float32 -> embeddings (batch, time // 8, features), by a pretrained encoder."""
+    return tf.function(
+        functools.partial(encoder.speech_embedding(name), training=False),
+        input_signature=[tf.TensorSpec([None, None, 32], tf.float32)],
+    )
+
+
+def outputs(frames, config):
+    """How many logits a network gives for so many of the frames that it is trained on."""
+    return frames * (FRAMES_PER_EMBEDDING // config.stride) if config.embedded else -(-frames // config.stride)
 
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """frames: (time, bands) float16 of each clip. labels: its symbols."""
+    """frames: (time, bands) float16 of each clip, or its embeddings. labels: its symbols."""
 
     frames: list
     labels: list
@@ -45,13 +62,13 @@ class Examples:
         return np.array([[len(frames)] for frames in self.frames])
 
 
-def plain(utterances, symbols):
-    """Examples of clips as they are."""
+def plain(utterances, symbols, config, encoded=True):
+    """Examples of clips as they are. encoded: as embeddings, where the configuration's network is trained on those."""
 
     def samples(number):
         return _between_silence(utterances[number].clip.samples.astype(np.float32) / 32768, LEAD_S)
 
-    return _made(samples, utterances, symbols, 1, "reading")
+    return _made(samples, utterances, symbols, config, encoded, 1, "reading")
 
 
 def _between_silence(samples, lead_s):
@@ -78,7 +95,7 @@ def changed(utterances, symbols, config):
             speech = disturb(draw, speech, rooms, noises, SNR_DB)
         return np.clip(speech * np.float32(10 ** (draw.uniform(*LEVELS_DB) / 20)), -1.0, 1.0)
 
-    return _made(samples, utterances, symbols, config.copies, "preparing clips")
+    return _made(samples, utterances, symbols, config, True, config.copies, "preparing clips")
 
 
 def with_tail(samples):
@@ -86,10 +103,11 @@ def with_tail(samples):
     return np.concatenate([as_float(samples), np.zeros(round(TAIL_S * RATE), np.float32)])
 
 
-def _made(samples, utterances, symbols, copies, label):
+def _made(samples, utterances, symbols, config, encoded, copies, label):
     """Examples of each copy of each clip. samples(number) -> (n,) float32."""
     count, ends = len(utterances) * copies, threading.local()
-    manifest, faint = front_end().manifest(), FAINT * Stream(31, 0).normal(20 * RATE)
+    manifest, faint = front_end(config).manifest(), FAINT * Stream(31, 0).normal(20 * RATE)
+    encode = encoder_of(config.encoder) if config.embedded and encoded else None
 
     def frames(number):
         if not hasattr(ends, "front_end"):
@@ -97,18 +115,19 @@ def _made(samples, utterances, symbols, copies, label):
         ends.front_end.reset()
         heard = samples(number)
         noise = np.resize(np.roll(faint, 997 * number), len(heard))
-        return ends.front_end.push(heard + noise).astype(np.float16)
+        found = ends.front_end.push(heard + noise)
+        return (encode(found[None])["embedding"][0].numpy() if encode else found).astype(np.float16)
 
     with ThreadPoolExecutor(2) as threads:
         found = list(tqdm(threads.map(frames, range(count)), total=count, desc=label, unit="clip", leave=False))
     return Examples(found, [symbols.encode(said.text) for said in utterances] * copies)
 
 
-def fitting(examples, stride):
+def fitting(examples, config):
     """(the examples whose labels fit into their frames, how many did not)."""
     labels = padded_labels(examples.labels)
     needed = np.asarray(frames_needed(labels, [len(row) for row in examples.labels]))
-    kept = [i for i, frames in enumerate(examples.frames) if needed[i] <= -(-len(frames) // stride)]
+    kept = [i for i, frames in enumerate(examples.frames) if needed[i] <= outputs(len(frames), config)]
     return Examples([examples.frames[i] for i in kept], [examples.labels[i] for i in kept]), len(examples.frames) - len(kept)
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 import zoo
 from apps.config import read_json
+from apps.data import encoder
 from apps.data.splits import shuffled
 from apps.fit import WarmupCosine
 from apps.intervals import percent
@@ -20,7 +21,7 @@ from apps.report import Section, history_figure
 from apps.run_folder import write_json
 from apps.speech_recognition import criteria, features, scoring
 from apps.speech_recognition.alignment import lateness, symbol_spans, word_spans
-from apps.speech_recognition.config import TASK
+from apps.speech_recognition.config import EMBEDDED, TASK
 from apps.speech_recognition.corpora import Corpus, read_corpus
 from apps.speech_recognition.language import chosen
 from apps.speech_recognition.language import ngram as ngram  # the commands look for the verbs here
@@ -36,6 +37,7 @@ from tflite.parity import compare, compare_files, record_steps
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
+from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING
 
 # clips: for int8, for parity, whose words tell how late the network is, that a language model is weighed on; pictures, examples
 CALIBRATED, COMPARED, TIMED, WEIGHED, PICTURED, SHOWN = 40, 20, 100, 100, 3, 20
@@ -67,7 +69,7 @@ class Content:
     @functools.cached_property
     def train(self):
         """Changed copies of the clips to train on, those that are too short for their labels left out."""
-        examples, short = features.fitting(features.changed(self.sayable("train"), self.symbols, self.config), self.config.stride)
+        examples, short = features.fitting(features.changed(self.sayable("train"), self.symbols, self.config), self.config)
         if short:
             tqdm.write(f"{short} copies of clips are too short for their transcripts, and are left out")
         if len(examples.frames) < self.config.batch_size:
@@ -80,7 +82,7 @@ class Content:
     @functools.cached_property
     def validation(self):
         """The clips to validate on."""
-        return features.fitting(features.plain(self.sayable("val"), self.symbols), self.config.stride)[0]
+        return features.fitting(features.plain(self.sayable("val"), self.symbols, self.config), self.config)[0]
 
     def sayable(self, split):
         """The utterances of a split that the symbols can write."""
@@ -111,7 +113,7 @@ def data(config):
         errors = total = 0
         for frames, labels in validation.plain:
             rates = np.asarray(network.predict_on_batch(frames)["logits"])
-            ends = -(-criteria.frame_counts(frames) // config.stride)
+            ends = features.outputs(criteria.frame_counts(frames), config)
             for row, wanted, end in zip(rates, labels, ends):
                 wanted = wanted[wanted >= 0].tolist()
                 errors += Levenshtein.distance(_said(row[:end], config), wanted)
@@ -146,25 +148,35 @@ def builder_arguments(config, data):
         "deep_speech": {"channels": config.channels, "units": config.units, "depth": config.depth},
         "tdnn_recognizer": {"channels": config.channels},
         "conformer": {"dimensions": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size},
+        EMBEDDED: {"channels": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size},
     }[config.model]
-    bands = features.front_end().options["bands"]
-    shared = {name: getattr(config, name) for name in ("stride", "masks", "dropout", "seed")}
-    return {"num_mels": bands, "symbols": len(data.content.symbols.names), **sizes, **shared}
+    if config.embedded:
+        sizes["per_embedding"] = FRAMES_PER_EMBEDDING // config.stride
+    else:
+        sizes |= {"num_mels": features.front_end(config).options["bands"], "stride": config.stride}
+    shared = {name: getattr(config, name) for name in ("masks", "dropout", "seed")}
+    return {"symbols": len(data.content.symbols.names), **sizes, **shared}
 
 
 def model(config, data):
-    """The configuration's model, compiled with its criterion."""
+    """The configuration's model, or its head on a pretrained encoder, compiled with its criterion."""
     network = zoo.build(config.model, **builder_arguments(config, data))
+    schedule = WarmupCosine(config.learning_rate, config.steps)
+    average = {"use_ema": True, "ema_momentum": config.averaged} if config.averaged else {}
     network.compile(
-        keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=config.weight_decay, clipnorm=1.0),
+        keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0, **average),
         loss={"logits": criteria.loss(config)},
     )
     return network
 
 
 def finish(network, folder, config, data):
-    """The model as it was trained."""
-    return network
+    """The model as it was trained; a head together with its encoder."""
+    if not config.embedded:
+        return network
+    whole = zoo.build(config.builder, **builder_arguments(config, data))
+    encoder.put_layers(whole, [encoder.speech_embedding(config.encoder), network])
+    return whole
 
 
 def assets(data):
@@ -174,9 +186,9 @@ def assets(data):
 
 def export(network, folder, config, data):
     """Writes saved_model/, and device/ where the model streams; returns how far both are from Keras."""
-    content, layer = data.content, features.front_end()
+    content, layer = data.content, features.front_end(config)
     drawn = _drawn(content)
-    frames = [some.astype(np.float32) for some in features.plain(drawn[:CALIBRATED], content.symbols).frames]
+    frames = [some.astype(np.float32) for some in features.plain(drawn[:CALIBRATED], content.symbols, config, False).frames]
     write_saved_model(folder / "saved_model", network, layer, "logits")
     hear, timed_ones = hearing(folder, "saved_model"), [said for said in drawn if said.spans][:TIMED]
     late = lateness(_boundaries([hear(said.clip.samples) for said in timed_ones], timed_ones, content, config))
@@ -190,7 +202,7 @@ def export(network, folder, config, data):
     step, states = to_step_model(network, config.frames_per_step)
     recorded = [record_steps(step, states, some, "logits") for some in frames]
     float_file = convert(step)
-    if config.model == "separable_recognizer":
+    if config.model in ("separable_recognizer", EMBEDDED):
         int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])
     else:  # states of recurrent layers would gather rounding
         int8_file = convert(step, int8_weights=True)
@@ -203,6 +215,9 @@ def export(network, folder, config, data):
         **decoding(content.symbols, config),
     }
     sources = "\n".join(f"- {text}" for _, text in content.corpus.sources)
+    notices = {"NOTICE.md": NOTICE.format(sources=sources)}
+    if config.embedded:
+        notices["ENCODER.md"] = encoder.notice(config.encoder)
     write_device_folder(
         folder / "device",
         step,
@@ -211,7 +226,7 @@ def export(network, folder, config, data):
         int8_file=int8_file,
         description=description,
         readme=README.format(name=content.corpus.name),
-        notices={"NOTICE.md": NOTICE.format(sources=sources)},
+        notices=notices,
     )
     streamed = [logits for _, logits in recorded[:COMPARED]]
     expected = np.concatenate([whole[: len(some)] for whole, some in zip(offline, streamed)])

@@ -16,10 +16,10 @@ def trellis(samples, rates, symbols, labels, spans, config):
     chances = np.exp(rates)
     likely = [i for i in np.argsort(-chances.max(axis=0)) if i and (i in labels or chances[:, i].max() > LIKELY)][:MOST]
     rows = [0, *sorted(likely)]
-    frames = FrontEnd(features.front_end().manifest(), features.RATE).push(features.with_tail(samples))
+    frames = FrontEnd(features.front_end(config).manifest(), features.RATE).push(features.with_tail(samples))
     return {
         "frames": np.round(frames, 2).tolist(),
-        "shift_s": features.front_end().options["shift"] / features.RATE,
+        "shift_s": features.front_end(config).options["shift"] / features.RATE,
         "frame_s": frame_s(config),
         "symbols": [symbols.names[i] or "blank" for i in rows],
         "chances": np.round(chances[:, rows], 3).tolist(),

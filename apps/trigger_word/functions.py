@@ -216,7 +216,7 @@ def model(config, data):
         "embedding_trigger_word" if config.size == "standard" else config.builder, **builder_arguments(config, data)
     )
     if config.size == "micro" and (base := _base(config.base)):
-        _put(network, [base], but=("score",))
+        encoder.put_layers(network, [base], but=("score",))
     optimizer = keras.optimizers.AdamW(WarmupCosine(config.learning_rate, config.steps), weight_decay=0.01, clipnorm=1.0)
     network.compile(optimizer, loss={"score": DetectionCrossentropy(HARD)})
     return network
@@ -236,16 +236,8 @@ def finish(network, folder, config, data):
     if not content.features.encoder:
         return network
     whole = zoo.build(config.builder, **builder_arguments(config, data))
-    _put(whole, [content.features.encoder, network])
+    encoder.put_layers(whole, [content.features.encoder, network])
     return whole
-
-
-def _put(network, parts, but=()):
-    """Gives each of a network's layers, but some, the weights of the parts' layer of the same name."""
-    given = {layer.name: layer for part in parts for layer in part.layers}
-    for layer in network.layers:
-        if layer.weights and layer.name not in but:
-            layer.set_weights(given[layer.name].get_weights())
 
 
 def assets(data):

@@ -102,6 +102,21 @@ class _Unpadded(keras.Operation):
 
 
 @keras.saving.register_keras_serializable("zoo")
+class _UnpaddedEvery(_Unpadded):
+    """The same of every `stride`-th frame, those that `x` was made of."""
+
+    def __init__(self, stride, **kwargs):
+        super().__init__(**kwargs)
+        self.stride = stride
+
+    def get_config(self):
+        return {**super().get_config(), "stride": self.stride}
+
+    def call(self, x, frames):
+        return super().call(frames)[:, :: self.stride][:, : ops.shape(x)[1]]
+
+
+@keras.saving.register_keras_serializable("zoo")
 class FramePadding(keras.layers.Layer):
     """Tells the frames of zeros after a clip's end from the clip, as the Keras mask; zeros inside it are silence.
 
@@ -121,6 +136,72 @@ class FramePadding(keras.layers.Layer):
     def stream(self, inputs, states):
         """The inputs."""
         return inputs, []
+
+
+@keras.saving.register_keras_serializable("zoo")
+class PaddingFrom(keras.layers.Layer):
+    """Gives what was made of a clip's frames their padding, as the Keras mask: frames of zeros after the clip's end.
+
+    inputs: [x (batch, time // stride, ...), frames (batch, time, features)]. Returns x.
+    """
+
+    def __init__(self, stride=1, **kwargs):
+        super().__init__(**kwargs)
+        self.stride, self.supports_masking = stride, True
+
+    def get_config(self):
+        return {**super().get_config(), "stride": self.stride}
+
+    def call(self, inputs):
+        return inputs[0]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return _UnpaddedEvery(self.stride)(*inputs)
+
+    def initial_state(self, input_shape):
+        """None."""
+        return []
+
+    def stream(self, inputs, states):
+        """The first input."""
+        return inputs[0], []
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SplitFrames(keras.layers.Layer):
+    """Makes several frames of each, and their mask: a network gives more of them than it hears.
+
+    inputs: (batch, time, parts * features). Returns (batch, time * parts, features).
+    """
+
+    def __init__(self, parts, **kwargs):
+        super().__init__(**kwargs)
+        self.parts, self.supports_masking = parts, True
+
+    def get_config(self):
+        return {**super().get_config(), "parts": self.parts}
+
+    def call(self, inputs):
+        batch, time, size = ops.shape(inputs)
+        return ops.reshape(inputs, (batch, -1 if time is None else time * self.parts, size // self.parts))
+
+    def compute_output_shape(self, input_shape):
+        batch, time, size = input_shape
+        return batch, None if time is None else time * self.parts, size // self.parts
+
+    def compute_mask(self, inputs, mask=None):
+        return None if mask is None else ops.repeat(mask, self.parts, axis=1)
+
+    def initial_state(self, input_shape):
+        """None."""
+        return []
+
+    def stream(self, inputs, states):
+        """The parts of each frame."""
+        return self(inputs), []
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -12,7 +12,9 @@ from zoo.errors import InputError, check_sizes
 from zoo.layers.attention import SelfAttention, SinusoidalPositions
 from zoo.layers.augmentation import SpecAugment
 from zoo.layers.decoders import cell_named
-from zoo.layers.temporal import CausalDepthwiseConv1D, CentredDepthwiseConv1D, FramePadding, TimeConv1D
+from zoo.layers.temporal import CausalDepthwiseConv1D, CentredDepthwiseConv1D, FramePadding, PaddingFrom, SplitFrames, TimeConv1D
+from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING, _encode
+from zoo.models.trigger_word import _seeds
 from zoo.registry import register
 
 EXAMPLE = {"num_mels": 8, "symbols": 5}
@@ -31,8 +33,11 @@ def _start(num_mels, masks, seed):
 
 def _model(name, frames, x, symbols, seed):
     check_sizes(least=2, symbols=symbols)
-    logits = layers.Dense(symbols, kernel_initializer=GlorotUniform(seed), dtype="float32", name="logits")(x)
-    return keras.Model(frames, {"logits": logits}, name=name)
+    return keras.Model(frames, {"logits": _logits(x, symbols, seed)}, name=name)
+
+
+def _logits(x, symbols, seed, name="logits"):
+    return layers.Dense(symbols, kernel_initializer=GlorotUniform(seed), dtype="float32", name=name)(x)
 
 
 def _convolution(x, channels, kernel_size, seed, name, stride=1, dilation=1, causal=True):
@@ -146,15 +151,91 @@ def separable_recognizer(
     first = 1000 * seed
     frames, x = _start(num_mels, masks, first)
     x = _convolution(x, channels, 5, first + 1, "stem", stride=stride)
+    x = _separable(x, blocks, kernel_size, dropout, first)
+    return _model("separable_recognizer", frames, x, symbols, first + 2)
+
+
+def _separable(x, blocks, kernel_size, dropout, seed):
+    """Residual blocks of a depthwise convolution that looks back and a mix of channels."""
     for index in range(1, blocks + 1):
-        place = first + 10 * index
+        place = seed + 10 * index
         options = {"use_bias": False, "depthwise_initializer": HeNormal(place)}
         y = CausalDepthwiseConv1D(kernel_size, name=f"block_{index}_time", **options)(x)
-        y = layers.Dense(channels, use_bias=False, kernel_initializer=HeNormal(place + 1), name=f"block_{index}_mix")(y)
+        y = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer=HeNormal(place + 1), name=f"block_{index}_mix")(y)
         y = layers.BatchNormalization(name=f"block_{index}_norm")(y)
         x = layers.ReLU(6.0, name=f"block_{index}_relu")(layers.Add(name=f"block_{index}_add")([x, y]))
         x = layers.Dropout(dropout, seed=place + 2, name=f"block_{index}_dropout")(x)
-    return _model("separable_recognizer", frames, x, symbols, first + 2)
+    return x
+
+
+@register(
+    "embedding_recognizer",
+    task="speech_recognition",
+    source="Lin et al. 2020, arXiv:2002.01322 (its input); Kriman et al. 2019, arXiv:1910.10261 (its blocks)",
+    streams=True,
+    example={"features": 6, "symbols": 5, "channels": 8, "blocks": 2, "kernel_size": 3},
+    variants=({"features": 6, "symbols": 5, "channels": 8, "blocks": 1, "kernel_size": 3, "per_embedding": 2},),
+)
+def embedding_recognizer(
+    *, features=96, symbols=29, channels=96, blocks=4, kernel_size=5, per_embedding=1, masks=0, dropout=0.1, seed=0
+):
+    """The head of a recogniser: depthwise-separable convolutions over a speech encoder's embeddings, which look back only.
+
+    embedding: (batch, time, features) float32, as `speech_embedding` gives, zeros after a clip's end. logits: (batch, time * per_embedding,
+    symbols) float32. masks: SpecAugment's of time, in training.
+    """
+    check_sizes(features=features)
+    embedding = keras.Input((None, features), name="embedding")
+    x = FramePadding(name="padding")(embedding)
+    logits = _embedding_head(x, symbols, channels, blocks, kernel_size, per_embedding, masks, dropout, 1000 * seed)
+    return keras.Model(embedding, {"logits": logits}, name="embedding_recognizer")
+
+
+@register(
+    "speech_embedding_recognizer",
+    task="speech_recognition",
+    source="Lin et al. 2020, arXiv:2002.01322; Kriman et al. 2019, arXiv:1910.10261",
+    streams=True,
+    example={"width": 1 / 6, "symbols": 5, "channels": 8, "blocks": 1, "kernel_size": 3, "dropout": 0.0},
+)
+def speech_embedding_recognizer(
+    *,
+    num_mels=32,
+    width=1.0,
+    symbols=29,
+    channels=96,
+    blocks=4,
+    kernel_size=5,
+    per_embedding=1,
+    masks=0,
+    dropout=0.1,
+    seed=0,
+):
+    """A pretrained speech encoder and a recogniser's head: `speech_embedding` and `embedding_recognizer` as one model, which streams.
+
+    frames: (batch, time, num_mels) float32, as `zoo.layers.audio.speech_embedding_front_end` gives, zeros after a clip's end. logits: (batch,
+    time // 8 * per_embedding, symbols) float32. The encoder's weights are random here; `apps.data.encoder` reads pretrained ones.
+    """
+    check_sizes(num_mels=num_mels)
+    frames = keras.Input((None, num_mels), name="frames")
+    x = _encode(frames, width, _seeds(seed))
+    x = PaddingFrom(FRAMES_PER_EMBEDDING, name="padding")([x, frames])
+    logits = _embedding_head(x, symbols, channels, blocks, kernel_size, per_embedding, masks, dropout, 1000 * seed)
+    return keras.Model(frames, {"logits": logits}, name="speech_embedding_recognizer")
+
+
+def _embedding_head(x, symbols, channels, blocks, kernel_size, per_embedding, masks, dropout, seed):
+    """Logits of embeddings."""
+    check_sizes(least=2, symbols=symbols)
+    check_sizes(channels=channels, blocks=blocks, kernel_size=kernel_size, per_embedding=per_embedding)
+    check_sizes(least=0, masks=masks)
+    x = layers.BatchNormalization(center=False, scale=False, name="embedding_norm")(x)
+    if masks:
+        x = SpecAugment(masks, band_masks=0, time_share=0.1, seed=seed, name="spec_augment")(x)
+    x = _convolution(x, channels, 3, seed + 1, "stem")
+    x = _separable(x, blocks, kernel_size, dropout, seed)
+    x = _logits(x, symbols * per_embedding, seed + 2, "logits" if per_embedding == 1 else "logits_together")
+    return x if per_embedding == 1 else SplitFrames(per_embedding, dtype="float32", name="logits")(x)
 
 
 @register(
