@@ -14,6 +14,7 @@ import soxr
 
 from apps.cli import main
 from apps.config import read_json
+from apps.data import encoder as encoder_module
 from apps.data.audio import audio_blocks, read_audio
 from apps.data.speech import Clip, read_set
 from apps.run_folder import read_config
@@ -161,6 +162,33 @@ def test_a_small_recogniser_learns_and_its_figures_are_there(digits):
     assert all(figure["within"] == 1 for name, figure in parity.items() if "int8" not in name)
     page = (digits / "report.html").read_text("utf8")
     assert "what is said" in page and "Worst first" in page
+
+
+def test_a_head_on_the_pretrained_encoder_is_trained_alone_and_exported_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "STRINGS", {"val": 20, "test": 20})
+    sizes = {"strings": 100, "channels": 24, "depth": 1, "kernel_size": 3, "steps": 30, "steps_per_epoch": 15}
+    config = dataclasses.replace(SMALL, model="embedding_recognizer", stride=2, **sizes)
+    train(TASK, config, tmp_path / "run")
+    _, data, network = open_run(TASK, tmp_path / "run")
+    trained = functions.model(config, data)
+    assert network.name == "speech_embedding_recognizer" and trained.count_params() < 10_000 < network.count_params()
+    encoder = encoder_module.speech_embedding(config.encoder)
+    for layer in encoder.layers:
+        for ours, published in zip(network.get_layer(layer.name).get_weights(), layer.get_weights()):
+            np.testing.assert_array_equal(ours, published)
+    assert "speech_embedding/1" in (tmp_path / "run" / "device" / "ENCODER.md").read_text("utf8")
+    samples = data.content.corpus.parts["test"][0].clip.samples
+    (frames,) = features.plain(data.content.corpus.parts["test"][:1], data.content.symbols, config).frames
+    said = np.asarray(trained(frames[None].astype(np.float32))["logits"])[0]
+    assert len(said) == features.outputs(len(frames), config) == 4 * len(frames)
+    streamed = Recognizer(tmp_path / "run" / "device").log_probabilities(samples)
+    assert streamed.shape[1] == said.shape[1] and abs(len(streamed) - len(said)) * 0.02 < 0.5
+
+
+@pytest.mark.parametrize("options", [{"stride": 3}, {"stride": 4, "frames_per_step": 12}])
+def test_a_head_says_something_a_whole_number_of_times_for_each_embedding(options):
+    with pytest.raises(InputError, match="takes 1, 2, 4 or 8|expected a multiple of the stride"):
+        Config(model="embedding_recognizer", **options)
 
 
 def test_keras_and_the_device_file_write_the_same_in_any_chunks(digits, said):
