@@ -55,7 +55,7 @@ def make_tone_detector(folder):
             layer_.set_weights([gamma, beta, mean, np.full_like(variance, 1 - layer_.epsilon)])
     step, states = to_step_model(model, 4)
     frames = np.asarray(layer(tones()[None]))[0]
-    recorded, _ = record_steps(step, states, frames, "score")
+    ((recorded, _),) = record_steps(step, states, [frames], "score")
     word = {"threshold": 0.5, "smoothing": 1, "refractory_s": 0.5, "rearm_below": 0.25, "rearm_s": 0.1}
     description = {
         "kind": "detector",

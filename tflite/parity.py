@@ -1,26 +1,52 @@
 """Proof that a file says what the model says, over a whole stream with its states carried."""
 
 import numpy as np
+import tensorflow as tf
 
 from tflite.runtime.interpreter import StepModel
 from tflite.streaming import initial_state
 
 
-def record_steps(step, states, frames, output):
-    """Runs the Keras one-step model over a stream, recording what each step was given.
+def record_steps(step, states, streams, output):
+    """Runs the Keras one-step model over streams, recording what each step was given.
 
-    frames: (time, ...) array for the step's one input. output: the name of the output to collect.
-    Returns (inputs, outputs): a list of dictionaries of arrays, frames and states together, and (scores, ...) float32.
+    streams: (time, ...) arrays for the step's one input. output: the name of the output to collect.
+    Returns (inputs, outputs) of each: a list of dictionaries of arrays, frames and states together, and (scores, ...) float32.
     """
     name, size = _input(step, states)
-    state, inputs, outputs = initial_state(states), [], []
-    for start in range(0, len(frames) - size + 1, size):
-        given = {name: frames[None, start : start + size], **state}
-        result = step.predict_on_batch(given)
-        inputs.append(given)
-        outputs.append(np.asarray(result[output])[0])
-        state = {s.input: np.asarray(result[s.output]) for s in states}
-    return inputs, np.concatenate(outputs)
+    first, tensor = initial_state(states), next(t for t in step.inputs if t.name == name)
+
+    # the loop is inside the graph: step by step, ten thousand tokens would take a minute
+    @tf.function(input_signature=[tf.TensorSpec((None, *tensor.shape), tensor.dtype)])
+    def run(pieces):
+        def one(before, piece):
+            result = step({name: piece, **before[1]}, training=False)
+            return result[output], {state.input: result[state.output] for state in states}
+
+        nothing = tf.zeros(step.output[output].shape, step.output[output].dtype)
+        return tf.scan(one, pieces, (nothing, first))
+
+    recorded = []
+    for stream in streams:
+        count = len(stream) // size
+        pieces = np.asarray(stream[: count * size], tensor.dtype).reshape(count, 1, size, *stream.shape[1:])
+        scores, after = run(pieces)
+        before = {key: np.concatenate([first[key][None], after[key].numpy()[:-1]]) for key in first}
+        inputs = [{name: piece, **{key: rows[index] for key, rows in before.items()}} for index, piece in enumerate(pieces)]
+        recorded.append((inputs, scores.numpy().reshape(-1, *scores.shape[3:])))
+    return recorded
+
+
+def run_whole(model, streams, output):
+    """Runs a Keras model of one input over whole streams, (time, ...) arrays. Returns a list of (scores, ...) float32.
+
+    One graph for streams of all lengths: operation by operation, a recurrent layer would take minutes for ten thousand tokens.
+    """
+    (tensor,) = model.inputs
+    run = tf.function(
+        lambda x: model(x, training=False)[output], input_signature=[tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype)]
+    )
+    return [run(np.asarray(stream[None], tensor.dtype)).numpy()[0] for stream in streams]
 
 
 def run_file(model, frames, name, size, output):

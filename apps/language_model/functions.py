@@ -32,7 +32,7 @@ from apps.run_folder import read_config
 from apps.task import Data
 from apps.train import open_run
 from tflite.export import convert, write_device_folder
-from tflite.parity import compare, compare_files, record_steps
+from tflite.parity import compare, compare_files, record_steps, run_whole
 from tflite.runtime.text import NEWLINE
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
@@ -126,7 +126,7 @@ def export(network, folder, config, data):
     few = min(10_000, max(100, 10_000_000 // len(corpus.vocabulary)))  # tokens: each has a logit for the whole vocabulary
     recordings = corpus.sequences("train", most=few) if config.running else corpus.sequences("train")[:200]
     sequences = [row[:-1] for row in recordings]
-    recorded = [record_steps(step, states, row, "logits") for row in sequences]
+    recorded = record_steps(step, states, sequences, "logits")
     # the rounding of carried states adds up over a long text: they stay float32
     float_file, int8_file = convert(step), convert(step, int8_weights=True)
     write_device_folder(
@@ -148,7 +148,7 @@ def export(network, folder, config, data):
         readme="# A language model\n\n`tflite.runtime.Generator(FOLDER).sample(seed=0, index=0)` writes a text.\n",
     )
     expected = np.concatenate([logits for _, logits in recorded])
-    offline = np.concatenate([np.asarray(network(row[None], training=False)["logits"])[0] for row in sequences])
+    offline = np.concatenate(run_whole(network, sequences, "logits"))
     figures = {"one-step Keras against the whole line (logits)": compare(expected, offline, 1e-4)}
     manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
     files = (("float TFLite against Keras (logits)", float_file, 1e-3), ("int8 TFLite against Keras (logits)", int8_file, 0.5))

@@ -33,7 +33,7 @@ from apps.speech_recognition.text import Symbols, learnt
 from apps.task import Data
 from apps.train import evaluate_run as evaluate_test_data
 from tflite.export import convert, write_device_folder, write_saved_model
-from tflite.parity import compare, compare_files, record_steps
+from tflite.parity import compare, compare_files, record_steps, run_whole
 from tflite.streaming import to_step_model
 from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
@@ -194,13 +194,13 @@ def export(network, folder, config, data):
     late = lateness(_boundaries([hear(said.clip.samples) for said in timed_ones], timed_ones, content, config))
     write_json(folder / "assets" / "lateness.json", late)
     loaded = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
-    offline = [np.asarray(network(some[None], training=False)["logits"])[0] for some in frames[:COMPARED]]
+    offline = run_whole(network, frames[:COMPARED], "logits")
     saved = [loaded(frames=tf.constant(some[None]))["logits"].numpy()[0] for some in frames[:COMPARED]]
     figures = {"SavedModel against Keras": compare(np.concatenate(saved), np.concatenate(offline), 1e-3)}
     if not config.streams:
         return figures
     step, states = to_step_model(network, config.frames_per_step)
-    recorded = [record_steps(step, states, some, "logits") for some in frames]
+    recorded = record_steps(step, states, frames, "logits")
     float_file = convert(step)
     if config.model in ("separable_recognizer", EMBEDDED):
         int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])

@@ -9,7 +9,7 @@ from apps.config import read_json
 from apps.run_folder import write_json
 from apps.trigger_word import evaluation
 from tflite.export import convert, write_device_folder, write_saved_model
-from tflite.parity import compare, compare_files, record_steps
+from tflite.parity import compare, compare_files, record_steps, run_whole
 from tflite.runtime import Detector
 from tflite.streaming import to_step_model
 
@@ -52,7 +52,7 @@ def export(network, folder, config, layer, streams, sources, notices):
     """Writes folder/saved_model and folder/device; returns how far each is from Keras, over the calibration streams."""
     step, states = to_step_model(network, config.frames_per_step)
     frames = [np.asarray(layer(stream[None]))[0] for stream in streams]
-    recorded = [record_steps(step, states, f, "score") for f in frames]
+    recorded = record_steps(step, states, frames, "score")
     float_file = convert(step)
     int8_file = convert(step, [given for inputs, _ in recorded for given in inputs])
     scores_per_step = step.output["score"].shape[1]
@@ -95,7 +95,7 @@ def export(network, folder, config, layer, streams, sources, notices):
 def _parity(network, layer, folder, frames, recorded, float_file, int8_file):
     manifest = json.loads((folder / "device" / "manifest.json").read_text("utf8"))
     figures = {}
-    offline = [np.asarray(network(f[None], training=False)["score"])[0] for f in frames]
+    offline = run_whole(network, frames, "score")
     streamed = np.concatenate([scores for _, scores in recorded])
     expected = np.concatenate([o[: len(s)] for o, (_, s) in zip(offline, recorded)])
     figures["one-step Keras against the whole clip"] = compare(streamed, expected, 1e-5)

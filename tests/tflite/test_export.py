@@ -45,7 +45,7 @@ def test_every_streaming_model_says_the_same_as_a_file(name):
     (key,), (tensor,) = model.output.keys(), model.inputs
     size = 8 if CASES[name][0].task in ("speech_encoder", "speech_recognition", "trigger_word") else 1
     step, states = to_step_model(model, size)
-    inputs, streamed = record_steps(step, states, x[0], key)
+    ((inputs, streamed),) = record_steps(step, states, [x[0]], key)
     whole = np.asarray(model(x)[key])[0]
     assert compare(streamed, whole, 1e-5)["within"] == 1
     files = {"float": convert(step), "int8": convert(step, inputs)}
@@ -125,7 +125,7 @@ def test_a_micro_detector_fits_into_60_kb():
         ]
     )
     step, states = to_step_model(model, 8)
-    steps, _ = record_steps(step, states, random.uniform(0, 3, (80, 40)).astype("float32"), "score")
+    ((steps, _),) = record_steps(step, states, [random.uniform(0, 3, (80, 40)).astype("float32")], "score")
     assert len(convert(step, steps)) < 60_000
 
 
