@@ -23,7 +23,7 @@ from tflite.runtime import Recognizer
 
 ROOT = Path(__file__).resolve().parent.parent
 POCKETSPHINX = "pocketsphinx==5.1.1"
-TRAINING = "--model embedding_recognizer --channels 96 --depth 4 --kernel-size 5 --stride 4 --copies 4 --batch-size 32 --steps 4000 --steps-per-epoch 400 --averaged 0.999".split()
+TRAINING = "--model embedding_recognizer --channels 96 --depth 4 --kernel-size 5 --stride 4 --copies 2 --batch-size 32 --steps 1500 --steps-per-epoch 250".split()
 OURS = {"greedy": ("float", "greedy"), "beam": ("float", "beam"), "int8, beam": ("int8", "beam")}
 THEIRS = "pocketsphinx"
 
