@@ -77,7 +77,8 @@ def curves(hidden, kernel, bias, held_out, score_s, rate):
 
 def _temperatures(hidden, validation, kernel, bias):
     """The divisors of each word's logits with the least cross-entropy on the validation scenes."""
-    found = [(np.asarray(hidden(x, training=False)) @ kernel + bias, np.asarray(y["score"])) for x, y in validation]
+    run = tf.function(lambda frames: hidden(frames, training=False), reduce_retracing=True)
+    found = [(np.asarray(run(x)) @ kernel + bias, np.asarray(y["score"])) for x, y in validation]
     logits, labels = (np.concatenate([np.asarray(part, np.float64) for part in parts]) for parts in zip(*found))
 
     def loss(divisor, word):

@@ -307,6 +307,7 @@ def heard(request, tmp_path_factory):
         "2",
         "--channels",
         "8",
+        "--no-near-words",
     ]
     options += [
         "--size",

@@ -25,13 +25,18 @@ def folder_of(path, count, names=None):
     return path
 
 
+def config(**settings):
+    """A configuration without near words, which take half a minute to render."""
+    return Config(near_words=False, **settings)
+
+
 @pytest.fixture
 def negatives(tmp_path):
     return folder_of(tmp_path / "speech", 6)
 
 
 def test_clips_without_speakers_are_drawn_and_said_to_be_optimistic(tmp_path, negatives):
-    found = gather(Config(recordings=folder_of(tmp_path / "hello", 20), words=("hello",), negatives=(negatives,)))
+    found = gather(config(recordings=folder_of(tmp_path / "hello", 20), words=("hello",), negatives=(negatives,)))
     counts = {split: len(found.words["hello"][split]) for split in SPLITS}
     assert counts == {"train": 12, "val": 4, "test": 4}
     assert "20 recordings, split by clip, speakers unknown: optimistic" in str(found.sources)
@@ -43,7 +48,7 @@ def test_known_speakers_stand_on_one_side_only(tmp_path, negatives):
         writer = csv.writer(file)
         writer.writerow(["path", "speaker"])
         writer.writerows([f"take_{i:03d}.wav", f"speaker_{i // 3}"] for i in range(20))
-    found = gather(Config(recordings=folder, words=("hello",), negatives=(negatives,)))
+    found = gather(config(recordings=folder, words=("hello",), negatives=(negatives,)))
     speakers = {split: {clip.speaker for clip in found.words["hello"][split]} for split in SPLITS}
     assert all(speakers.values()) and not (
         speakers["train"] & speakers["test"] or speakers["train"] & speakers["val"] or speakers["val"] & speakers["test"]
@@ -54,10 +59,10 @@ def test_known_speakers_stand_on_one_side_only(tmp_path, negatives):
 def test_several_words_have_a_folder_each(tmp_path, negatives):
     for name in ("on", "off"):
         folder_of(tmp_path / "words" / name, 8)
-    found = gather(Config(recordings=tmp_path / "words", words=("on", "off"), negatives=(negatives,)))
+    found = gather(config(recordings=tmp_path / "words", words=("on", "off"), negatives=(negatives,)))
     assert list(found.words) == ["on", "off"]
     with pytest.raises(InputError, match="has no folder 'away'; expected one for each of the words"):
-        gather(Config(recordings=tmp_path / "words", words=("on", "away"), negatives=(negatives,)))
+        gather(config(recordings=tmp_path / "words", words=("on", "away"), negatives=(negatives,)))
 
 
 @pytest.mark.parametrize(
@@ -78,20 +83,20 @@ def test_several_words_have_a_folder_each(tmp_path, negatives):
 def test_bad_folders_are_refused_in_words(tmp_path, negatives, count, spoil, words):
     spoil(folder_of(tmp_path / "hello", count))
     with pytest.raises(InputError, match=words):
-        gather(Config(recordings=tmp_path / "hello", words=("hello",), negatives=(negatives,)))
+        gather(config(recordings=tmp_path / "hello", words=("hello",), negatives=(negatives,)))
 
 
 def test_clipped_recordings_are_named(tmp_path, negatives, capsys):
     folder = folder_of(tmp_path / "hello", 8)
     write_audio(folder / "loud.wav", np.clip(9 * word(), -1, 1))
-    gather(Config(recordings=folder, words=("hello",), negatives=(negatives,)))
+    gather(config(recordings=folder, words=("hello",), negatives=(negatives,)))
     out = capsys.readouterr()
     assert "loud.wav is clipped" in out.out + out.err
 
 
 def test_wrong_folders_and_other_words_are_refused(tmp_path):
     with pytest.raises(InputError, match="is no folder; expected a folder of recordings"):
-        gather(Config(recordings=tmp_path / "nowhere"))
+        gather(config(recordings=tmp_path / "nowhere"))
     with pytest.raises(InputError, match="the bundled recordings are of 'computer' only"):
         gather(Config(words=("lamp",)))
 
@@ -109,7 +114,7 @@ def test_rendered_speech_is_cached_and_the_same_again(tmp_path, monkeypatch):
 
 
 def test_public_sets_keep_speakers_apart(mirror, tmp_path):
-    found = gather(Config(recordings=folder_of(tmp_path / "hello", 8), words=("hello",)))
+    found = gather(config(recordings=folder_of(tmp_path / "hello", 8), words=("hello",)))
     speakers = {split: {(c.source, c.speaker) for c in found.negatives[split] if c.speaker} for split in SPLITS}
     assert all(speakers.values()) and not (
         speakers["train"] & speakers["test"] or speakers["train"] & speakers["val"] or speakers["val"] & speakers["test"]
@@ -156,7 +161,7 @@ def write_metadata(folder, rows, encoding="utf8"):
 def test_a_wrong_metadata_table_is_refused(tmp_path, negatives, rows, encoding, words):
     write_metadata(folder_of(tmp_path / "hello", 8), rows, encoding)
     with pytest.raises(InputError, match=words):
-        gather(Config(recordings=tmp_path / "hello", words=("hello",), negatives=(negatives,)))
+        gather(config(recordings=tmp_path / "hello", words=("hello",), negatives=(negatives,)))
 
 
 def speech_clip(name, text, speaker, split):
@@ -172,7 +177,7 @@ def public(monkeypatch, clips):
 def test_speech_that_says_a_word_is_no_negative(tmp_path, monkeypatch):
     clips = [speech_clip(f"{i}.opus", "TURN IT ON NOW" if i % 3 == 0 else "ONLY THEN", f"s{i}", "") for i in range(30)]
     public(monkeypatch, clips)
-    found = gather(Config(recordings=folder_of(tmp_path / "on", 8), words=("on",)))
+    found = gather(config(recordings=folder_of(tmp_path / "on", 8), words=("on",)))
     kept = [clip for split in SPLITS for clip in found.negatives[split]]
     assert len(kept) == 20 and all(clip.text == "ONLY THEN" for clip in kept)
     assert "10 clips that may say a word left out" in str(found.sources)
@@ -180,7 +185,7 @@ def test_speech_that_says_a_word_is_no_negative(tmp_path, monkeypatch):
 
 def test_a_public_set_of_one_official_split_is_split_by_speaker(tmp_path, monkeypatch):
     public(monkeypatch, [speech_clip(f"{i}.flac", "WORDS", f"s{i // 2}", "test") for i in range(30)])
-    found = gather(Config(recordings=folder_of(tmp_path / "hello", 8), words=("hello",)))
+    found = gather(config(recordings=folder_of(tmp_path / "hello", 8), words=("hello",)))
     speakers = {split: {clip.speaker for clip in found.negatives[split]} for split in SPLITS}
     assert all(speakers.values()) and not speakers["train"] & speakers["test"] and not speakers["val"] & speakers["test"]
 
@@ -190,7 +195,7 @@ def test_words_go_through_the_codec_of_the_other_speech_to_train_on_only(tmp_pat
     public(monkeypatch, [speech_clip(f"{i}.{suffix}", "WORDS", f"s{i}", SPLITS[i % 3]) for i in range(9)])
     folder = folder_of(tmp_path / "hello", 20)
     raw = {path.name: to_int16(read_audio(path)) for path in folder.glob("*.wav")}
-    found = gather(Config(recordings=folder, words=("hello",))).words["hello"]
+    found = gather(config(recordings=folder, words=("hello",))).words["hello"]
     assert all((clip.samples != raw[clip.name]).any() == coded for clip in found["train"])
     assert all((clip.samples == raw[clip.name]).all() for split in ("val", "test") for clip in found[split])
 
@@ -206,12 +211,12 @@ def test_too_short_recordings_and_poor_negatives_are_named(tmp_path, negatives):
     (tmp_path / "silence").mkdir()
     write_audio(tmp_path / "silence" / "x.wav", np.zeros(16000))
     with pytest.raises(InputError, match="`negatives` hold 1 recording; expected at least 3"):
-        gather(Config(recordings=folder, words=("hello",), negatives=(tmp_path / "silence",)))
+        gather(config(recordings=folder, words=("hello",), negatives=(tmp_path / "silence",)))
     with pytest.raises(InputError, match="x.wav is silent or shorter than"):
-        gather(Config(recordings=folder, words=("hello",), negatives=(tmp_path / "silence", negatives)))
+        gather(config(recordings=folder, words=("hello",), negatives=(tmp_path / "silence", negatives)))
     write_audio(folder / "click.wav", np.full(5, 0.5))
     with pytest.raises(InputError, match="click.wav is 0 ms long; expected a whole word"):
-        gather(Config(recordings=folder, words=("hello",), negatives=(negatives,)))
+        gather(config(recordings=folder, words=("hello",), negatives=(negatives,)))
 
 
 @pytest.mark.parametrize(
