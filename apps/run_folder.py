@@ -62,7 +62,7 @@ def start(folder, task, config):
         found = read_json(path)
         if not isinstance(found, dict):
             raise InputError(f"{path} holds {type(found).__name__}; expected the settings of a run. Give another --output.")
-        found = {**to_json(type(config)()), **found}  # a setting that came later has its default
+        found = {**to_json(type(config)()), **_lasting(found, task)}  # a setting that came later has its default
         changed = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
         if changed:
             key = changed[0]
@@ -97,7 +97,12 @@ def read_config(folder, task):
     if not isinstance(values, dict) or values.get("task") != task.name:
         kind = values.get("task") if isinstance(values, dict) else None
         raise InputError(f"{folder} holds a run of the task {kind!r}; expected {task.name!r}.")
-    return from_json(task.config, {key: value for key, value in values.items() if key != "task"}, path)
+    return from_json(task.config, {key: value for key, value in _lasting(values, task).items() if key != "task"}, path)
+
+
+def _lasting(values, task):
+    """The settings of a run without those that the task no longer has."""
+    return {key: value for key, value in values.items() if key not in task.retired}
 
 
 def versions():

@@ -7,7 +7,7 @@ A task's folder holds config.py (Config, SEARCH and TASK; imports nothing heavy,
   finish(model, folder, config, data) -> keras.Model        the model to save, from the best one: calibrated, or joined with its encoder
   assets(data) -> {file name: text}                         what the model needs beside its weights
   export(model, folder, config, data) -> parity figures     a SavedModel and the device folder
-  evaluate(folder, config, data) -> metrics                 through the exported files
+  evaluate(folder, config, data, ...) -> metrics            through the exported files; a task's own `evaluate` may give it more
   headline(metrics) -> [str]                                the figures in a few lines
   examples(metrics) -> [str]                                what the model does, in a few lines
   card(metrics) -> str                                      the limits that a preset's card states
@@ -49,7 +49,8 @@ class Verb:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """A task by name. objective: the validation metric to choose by, and 'min' or 'max'. package: its folder's import name."""
+    """A task by name. objective: the validation metric to choose by, and 'min' or 'max'. package: its folder's import name.
+    verbs: its own; one may replace one of all tasks. retired: settings of earlier releases, which their runs still have."""
 
     name: str
     summary: str
@@ -58,6 +59,7 @@ class Task:
     objective: tuple
     package: str
     verbs: tuple = ()
+    retired: tuple = ()
 
     @property
     def functions(self):

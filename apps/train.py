@@ -77,11 +77,7 @@ def _python():
 def open_run(task, folder):
     """(configuration, data, trained model) of a finished run."""
     folder = Path(folder)
-    config = run_folder.read_config(folder, task)
-    if (folder / "preset.json").is_file():
-        raise InputError(
-            f"{folder} is a preset; expected a run folder, as `python -m apps {task.name} train --output DIR` makes it."
-        )
+    config = _config_of_run(task, folder)
     if not (folder / "model.keras").is_file():
         raise InputError(
             f"{folder} has no model.keras: its training was not finished. Run `python -m apps {task.name} train` with its options again."
@@ -100,6 +96,15 @@ def open_run(task, folder):
     return config, data, model
 
 
+def _config_of_run(task, folder):
+    """The configuration of a run, which may be unfinished, but is no preset."""
+    if (Path(folder) / "preset.json").is_file():
+        raise InputError(
+            f"{folder} is a preset; expected a run folder, as `python -m apps {task.name} train --output DIR` makes it."
+        )
+    return run_folder.read_config(folder, task)
+
+
 def export_run(task, folder):
     """Exports a finished run again."""
     config, data, model = open_run(task, folder)
@@ -108,7 +113,7 @@ def export_run(task, folder):
 
 def evaluate_run(task, folder, **options):
     """Measures a finished run again. options: what only this task's `evaluate` takes."""
-    config = run_folder.read_config(folder, task)
+    config = _config_of_run(task, folder)
     data = task.functions.data(config)
     run_folder.same_data(folder, data.summary.get("fingerprint"))
     _evaluate(task, Path(folder), config, data, **options)

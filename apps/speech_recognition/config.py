@@ -111,6 +111,11 @@ class Config(TrainingConfig):
         return self.model in STREAMING
 
     @property
+    def exact_file(self):
+        """The exported file that is nearest to the model, as `hearing` takes it."""
+        return "float" if self.streams else "saved_model"
+
+    @property
     def symbols(self):
         """What a symbol stands for."""
         if self.tokens != "auto":
@@ -133,6 +138,9 @@ class Evaluate:
 
     def __post_init__(self):
         check_bounds(self)
+        for name in ("weight", "word_bonus"):
+            if getattr(self, name) is not None and self.language_model is None:
+                raise InputError(f"`{name}` is given; expected it with --language-model.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,4 +246,5 @@ TASK = Task(
         Verb("evaluate", Evaluate, "evaluate_run"),
         Verb("ngram", Ngram, "ngram"),
     ),
+    retired=("language_model", "weight", "word_bonus"),
 )

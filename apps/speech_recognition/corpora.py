@@ -133,7 +133,7 @@ def _digits(config):
     strings["train"] += [Utterance(clip, clip.text.lower()) for clip in others]
     # many voices, of each a word or two: they take turns in a string
     crowd = [_trimmed(clip, CROWD) for clip in _decoded("speech_commands_test_v0.02") if clip.text in DIGITS]
-    strings["train"] += _strings(crowd, config.strings // 3, config.seed, "train")
+    strings["train"] += _strings(crowd, config.strings // 3 * bool(crowd), config.seed, "train")
     strings["train"] += _rendered_digits(config).parts["train"][: config.strings // 3]
     sources = (
         ("test", f"Free Spoken Digits by {config.held_out}, whom no training heard; CC BY-SA 4.0"),
@@ -199,7 +199,7 @@ def _commands(config):
 def _decoded(name):
     """The clips of a data set; decoding them takes longer than reading them again."""
     _, form = fetch(name)
-    return kept(f"{Path(form.file).stem}_{(form.sha256 or 'unpublished')[:12]}", lambda: read_set(name))
+    return kept(f"{Path(form.file).stem}_{(form.sha256 or 'unpublished')[:12]}_v2", lambda: read_set(name))
 
 
 def _english(config):

@@ -16,6 +16,7 @@ from apps.data.sound import backgrounds, disturb, levelled, recorded, respeak, r
 from tflite.runtime.front_end import FrontEnd
 from tflite.runtime.randomness import Stream
 from tflite.runtime.samples import as_float
+from zoo.errors import InputError
 from zoo.layers.audio import MelFrontEnd, speech_embedding_front_end
 from zoo.losses.ctc import frames_needed
 from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING
@@ -29,6 +30,7 @@ TEMPO = (0.85, 1.18)
 FAINT = 3e-5  # noise that every microphone has: no frame of a clip is quite zero
 BLOCK = 1600  # samples
 ROOMS, NOISES, BABBLE = 60, 60, 40
+BANDS, FEATURES = 32, 96  # of a pretrained encoder
 
 
 def front_end(config):
@@ -39,10 +41,14 @@ def front_end(config):
 @functools.lru_cache(1)  # an encoder is read once, and its graph traced once
 def encoder_of(name):
     """mel frames (batch, time, bands) float32 -> embeddings (batch, time // 8, features), by a pretrained encoder."""
-    return tf.function(
-        functools.partial(encoder.speech_embedding(name), training=False),
-        input_signature=[tf.TensorSpec([None, None, 32], tf.float32)],
-    )
+    network = encoder.speech_embedding(name)
+    shapes = network.input.shape[2:] + network.output["embedding"].shape[2:]
+    if shapes != (BANDS, FEATURES):
+        raise InputError(
+            f"`encoder` is {name!r}, which makes {shapes[1]} numbers of {shapes[0]} bands; expected {FEATURES} of {BANDS}."
+        )
+    signature = [tf.TensorSpec([None, None, BANDS], tf.float32)]
+    return tf.function(functools.partial(network, training=False), input_signature=signature)
 
 
 def outputs(frames, config):
@@ -132,7 +138,7 @@ def fitting(examples, config):
 
 
 def batch(examples, chosen):
-    """(frames (batch, time, bands) float32, labels (batch, labels) int32): zeros after a clip's frames, -1 after its labels."""
+    """(frames (batch, time, bands or embedding) float32, labels (batch, labels) int32): zeros after a clip's frames, -1 after its labels."""
     frames = [examples.frames[i] for i in chosen]
     whole = np.zeros((len(frames), max(map(len, frames)), frames[0].shape[1]), np.float32)
     for row, some in zip(whole, frames):

@@ -1,4 +1,4 @@
-"""The speech recognition task's functions: data, model, export, evaluation, report; its own verbs come from recognizing.py."""
+"""The speech recognition task's functions: data, model, export, evaluation, report; transcribe and align come from recognizing.py, ngram from language.py."""
 
 import dataclasses
 import functools
@@ -98,6 +98,8 @@ class Content:
 
 def data(config):
     """The clips of a configuration, in batches."""
+    if config.embedded:
+        features.encoder_of(config.encoder)  # a wrong one is refused before anything is read
     corpus = read_corpus(config)
     symbols = learnt([said.text for said in corpus.parts["train"]], config.symbols, config.vocabulary_size)
     content, targets = Content(config, corpus, symbols), criteria.Targets(config)
@@ -323,7 +325,7 @@ def _searches(folder, config, content, language):
         beam = functools.partial(beam, language_model=model_of_words)
         if None in weights.values():
             drawn = _drawn(content)[:WEIGHED]
-            hear = hearing(folder, "float" if config.streams else "saved_model")
+            hear = hearing(folder, config.exact_file)
             weights = chosen(
                 [hear(said.clip.samples) for said in drawn], [_wanted(said, content) for said in drawn], beam, **weights
             )

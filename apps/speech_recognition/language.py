@@ -8,7 +8,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 from tqdm import tqdm
 
-from apps.data.text import read_lines
+from apps.data.text import text_chunks
 from apps.run_folder import replacing
 from apps.speech_recognition.corpora import book_sentences, split_sentences
 from apps.speech_recognition.recognizing import spoken
@@ -22,8 +22,9 @@ WEIGHTS, BONUSES = (0.25, 0.5, 0.75, 1.0), (0.0, 1.0, 2.0)
 def ngram(options):
     """Estimates an n-gram model and writes it as an ARPA file."""
     sentences = [text.split() for text in _sentences(options.text)]
-    held = sentences[::HELD_OUT]
-    taught = [sentence for number, sentence in enumerate(sentences) if number % HELD_OUT] or held
+    held, taught = sentences[::HELD_OUT], [sentence for number, sentence in enumerate(sentences) if number % HELD_OUT]
+    if not taught:
+        raise InputError("there is one sentence to learn from; expected more text.")
     counts = collections.Counter(itertools.chain.from_iterable(taught))
     known = [word for word, _ in counts.most_common(options.vocabulary_size)]
     model = NGramModel.estimate(taught, options.order, known)
@@ -41,11 +42,11 @@ def ngram(options):
 
 def _sentences(paths):
     """The sentences of text files, or of the books; at least one."""
-    if not paths:
-        return book_sentences()
-    found = list(itertools.chain.from_iterable(split_sentences(" ".join(read_lines(path))) for path in paths))
+    chunks = (chunk for path in paths for chunk in text_chunks(path))
+    found = [said for chunk in chunks for said in split_sentences(chunk)] if paths else book_sentences()
     if not found:
-        raise InputError(f"{', '.join(map(str, paths))}: no word of the letters a to z in there; expected English text.")
+        named = ", ".join(map(str, paths)) or "the books"
+        raise InputError(f"{named}: no word of the letters a to z in there; expected English text.")
     return found
 
 

@@ -193,7 +193,7 @@ def align(options):
     labels, samples = symbols.encode(text), read_audio(options.file)
     if len(samples) > ALIGNED_S * RATE:
         raise InputError(f"{options.file} has {len(samples) / RATE:.0f} s; expected at most {ALIGNED_S:.0f}. Cut it.")
-    rates = hearing(folder, "float" if config.streams else "saved_model")(samples)
+    rates = hearing(folder, config.exact_file)(samples)
     spans = symbol_spans(rates, labels, symbols, config)
     if spans is None:
         raise InputError(

@@ -53,6 +53,14 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in (ROOT / "saved_models").glob("*/config.json")), ids=lambda p: p.name
+)
+def test_every_presets_settings_are_still_known(folder):
+    values = json.loads((folder / "config.json").read_text())
+    assert run_folder.read_config(folder, TASKS[values["task"]])
+
+
 @pytest.mark.parametrize(("task", "verb"), EVERY_VERB)
 def test_every_verb_has_help(task, verb, capsys):
     with pytest.raises(SystemExit) as stopped:

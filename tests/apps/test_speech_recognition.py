@@ -170,19 +170,25 @@ def test_a_head_on_the_pretrained_encoder_is_trained_alone_and_exported_with_it(
     config = dataclasses.replace(SMALL, model="embedding_recognizer", stride=2, **sizes)
     train(TASK, config, tmp_path / "run")
     _, data, network = open_run(TASK, tmp_path / "run")
-    trained = functions.model(config, data)
-    assert network.name == "speech_embedding_recognizer" and trained.count_params() < 10_000 < network.count_params()
+    head = functions.model(config, data)
+    encoder_module.put_layers(head, [network])
+    assert network.name == "speech_embedding_recognizer" and head.count_params() < 10_000 < network.count_params()
     encoder = encoder_module.speech_embedding(config.encoder)
     for layer in encoder.layers:
         for ours, published in zip(network.get_layer(layer.name).get_weights(), layer.get_weights()):
             np.testing.assert_array_equal(ours, published)
     assert "speech_embedding/1" in (tmp_path / "run" / "device" / "ENCODER.md").read_text("utf8")
-    samples = data.content.corpus.parts["test"][0].clip.samples
-    (frames,) = features.plain(data.content.corpus.parts["test"][:1], data.content.symbols, config).frames
-    said = np.asarray(trained(frames[None].astype(np.float32))["logits"])[0]
-    assert len(said) == features.outputs(len(frames), config) == 4 * len(frames)
-    streamed = Recognizer(tmp_path / "run" / "device").log_probabilities(samples)
-    assert streamed.shape[1] == said.shape[1] and abs(len(streamed) - len(said)) * 0.02 < 0.5
+    utterances, symbols = data.content.corpus.parts["test"][:2], data.content.symbols
+    embeddings, frames = (features.plain(utterances, symbols, config, encoded) for encoded in (True, False))
+    (heard, _), (mel, _) = (features.batch(examples, [0, 1]) for examples in (embeddings, frames))
+    of_head, whole = head(heard)["logits"], network(mel)["logits"]
+    assert of_head.shape == whole.shape and whole.shape[1] == features.outputs(heard.shape[1], config) == 4 * heard.shape[1]
+    mask = np.asarray(whole._keras_mask)
+    np.testing.assert_array_equal(mask, np.asarray(of_head._keras_mask))
+    assert mask.sum(axis=1).tolist() == features.outputs(embeddings.lengths()[:, 0], config).tolist()
+    np.testing.assert_allclose(np.asarray(whole)[mask], np.asarray(of_head)[mask], atol=0.05)  # embeddings are kept in 16 bits
+    streamed = Recognizer(tmp_path / "run" / "device").log_probabilities(utterances[0].clip.samples)
+    assert streamed.shape[1] == whole.shape[2] and len(streamed)
 
 
 @pytest.mark.parametrize("options", [{"stride": 3}, {"stride": 4, "frames_per_step": 12}])
@@ -193,7 +199,7 @@ def test_a_head_says_something_a_whole_number_of_times_for_each_embedding(option
 
 def test_keras_and_the_device_file_write_the_same_in_any_chunks(digits, said):
     config, data, network = open_run(TASK, digits)
-    layer = features.front_end()
+    layer = features.front_end(config)
     recognizer, whole = Recognizer(digits / "device"), hearing(digits, "float")
     random, decoder = np.random.default_rng(0), utterances(digits, config)
     differ = 0
@@ -301,6 +307,20 @@ def test_a_language_model_counts_for_what_it_is_worth():
     heavy = language.chosen([torn], ["a"], search, word_bonus=0.0)
     assert spoken(torn, search(**heavy)) == "a" and heavy["word_bonus"] == 0.0
     assert language.chosen([], [], None, 0.3, 1.0) == {"weight": 0.3, "word_bonus": 1.0}
+
+
+def test_an_encoder_that_is_none_is_refused_before_a_run_is_begun(tmp_path, capsys):
+    command = ["speech-recognition", "train", "--model", "embedding_recognizer", "--output", str(tmp_path / "run")]
+    for name in ("nonsense", "commands"):
+        assert main([*command, "--encoder", name]) == 2 and "`encoder`" in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_preset_and_weights_without_a_model_are_not_evaluated(capsys):
+    root = Path(__file__).resolve().parent.parent.parent
+    evaluate = ["speech-recognition", "evaluate", "--run", str(root / "saved_models" / "commands")]
+    assert main(evaluate) == 2 and "is a preset; expected a run folder" in capsys.readouterr().err
+    assert main([*evaluate, "--weight", "1"]) == 2 and "expected it with --language-model" in capsys.readouterr().err
 
 
 def test_a_text_without_words_makes_no_language_model(tmp_path, capsys):

@@ -95,6 +95,8 @@ def test_a_pruned_model_is_smaller_and_sums_to_one(sentences, order, threshold):
     assert pruned.pruned(0.0).counts == pruned.counts
 
 
+# a context whose n-grams leave nothing to others
+@example(sentences=[list(text) for text in ("bbccaca", "a", "aaaaaca", "baccacc")])
 @settings(max_examples=20, deadline=None)
 @given(sentences=SENTENCES)
 def test_what_is_pruned_is_what_costs_little(sentences):
@@ -117,6 +119,19 @@ def test_what_is_pruned_is_what_costs_little(sentences):
         pruned = model.pruned(cost * 1.001 + 1e-12)
         left = set(pruned._levels[1].keys.tolist())
         assert left == {key for key, found in costs.items() if found >= cost * 1.001 + 1e-12}
+
+
+def test_damaged_arpa_files_are_refused(tmp_path):
+    path = tmp_path / "a.arpa.gz"
+    NGramModel.estimate([["a", "b"]], 2).write_arpa(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:20] + b"\xff" * 20 + content[40:])
+    with pytest.raises(InputError, match="is no ARPA file"):
+        NGramModel.read_arpa(path)
+    path = tmp_path / "b.arpa"
+    path.write_text("\\data\\\n\\1-grams:\nnan\ta\n\n\\end\\\n")
+    with pytest.raises(InputError, match="no number"):
+        NGramModel.read_arpa(path)
 
 
 PRUNED = """\\data\\

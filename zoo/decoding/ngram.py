@@ -13,6 +13,8 @@ Source: Kneser & Ney 1995; Chen & Goodman 1998 (modified, interpolated); Heafiel
 
 import dataclasses
 import gzip
+import math
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -207,13 +209,13 @@ class NGramModel:
         needed = np.zeros(len(levels[-1].keys), bool)
         for n in range(len(levels) - 1, 0, -1):
             level, below = levels[n], levels[n - 1]
-            contexts, words = level.keys // size, level.keys % size
-            log_lower = self._after(n - 1, suffixes[n - 1][contexts], words, suffixes)
+            contexts = level.keys // size
+            log_lower = below.log_probability[suffixes[n]]
             chance, lower, count = np.exp(level.log_probability), np.exp(log_lower), len(below.keys)
             # the backoff after a context that has lost this n-gram alone
             own, others = (_rest(contexts, p, count)[contexts] for p in (chance, lower))
             log_backoff = np.log((own + chance) / (others + lower))
-            loss = chance * (level.log_probability - log_lower - log_backoff) + own * (below.log_backoff[contexts] - log_backoff)
+            loss = chance * (level.log_probability - log_lower - log_backoff) + own * (np.log(own / others) - log_backoff)
             kept = needed | (np.expm1(np.exp(seen[n - 1][contexts]) * loss) >= threshold)
             rests = (_rest(contexts[kept], p[kept], count) for p in (chance, lower))
             below.log_backoff = np.log(np.divide(*rests))
@@ -234,18 +236,6 @@ class NGramModel:
             found.append(words if n == 1 else self._levels[n - 1].find(found[-1][prefixes], words, size))
             if (found[-1] < 0).any():
                 raise InputError(f"the model has {n + 1}-grams without their suffixes, and cannot be pruned; estimate it again.")
-        return found
-
-    def _after(self, n, contexts, words, suffixes):
-        """The log probabilities of words after contexts, which are places among the n-grams (n = 0: after nothing)."""
-        if n == 0:
-            return self._levels[0].log_probability[words]
-        places = self._levels[n].find(contexts, words, len(self.vocabulary))
-        found = self._levels[n].log_probability[places]
-        rest = places < 0
-        found[rest] = self._levels[n - 1].log_backoff[contexts[rest]] + self._after(
-            n - 1, suffixes[n - 1][contexts[rest]], words[rest], suffixes
-        )
         return found
 
     def write_arpa(self, path):
@@ -285,12 +275,15 @@ class NGramModel:
                         backoff = float(parts[order + 1]) if len(parts) == order + 2 else 0.0
                         if len(parts) not in (order + 1, order + 2):
                             raise ValueError(f"line {number} has {len(parts)} fields")
-                        rows[-1][tuple(parts[1 : order + 1])] = (float(parts[0]), backoff)
+                        value = float(parts[0])
+                        if math.isnan(value) or math.isnan(backoff):
+                            raise ValueError(f"line {number} has a value that is no number")
+                        rows[-1][tuple(parts[1 : order + 1])] = (value, backoff)
                 else:
                     raise ValueError("it has no \\end\\")
             if not rows or not rows[0]:
                 raise ValueError("it has no 1-grams")
-        except (ValueError, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        except (ValueError, UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise InputError(f"{path} is no ARPA file: {error}. Export it again.") from None
         words = sorted({word for (word,) in rows[0]} - set(SPECIAL))
         model = cls((*SPECIAL, *words), [])

@@ -103,7 +103,7 @@ class _Unpadded(keras.Operation):
 
 @keras.saving.register_keras_serializable("zoo")
 class _UnpaddedEvery(_Unpadded):
-    """The same of every `stride`-th frame, those that `x` was made of."""
+    """The same of the last of every `stride` frames that `x` was made of."""
 
     def __init__(self, stride, **kwargs):
         super().__init__(**kwargs)
@@ -113,7 +113,7 @@ class _UnpaddedEvery(_Unpadded):
         return {**super().get_config(), "stride": self.stride}
 
     def call(self, x, frames):
-        return super().call(frames)[:, :: self.stride][:, : ops.shape(x)[1]]
+        return super().call(frames)[:, self.stride - 1 :: self.stride][:, : ops.shape(x)[1]]
 
 
 @keras.saving.register_keras_serializable("zoo")
