@@ -119,7 +119,7 @@ def test_text_is_cut_into_symbols_and_what_is_none_is_refused(monkeypatch):
 
 
 def test_an_alignment_begins_evenly_spread_then_follows_the_network():
-    targets = criteria.Targets(SimpleNamespace(criterion="align", stride=2, steps=100, symbols="characters"))
+    targets = criteria.Targets(SimpleNamespace(criterion="align", stride=2, steps=100, symbols="characters", embedded=False))
     frames = np.ones((2, 12, 3), np.float32)
     frames[1, 8:] = 0
     labels = np.array([[1, 1], [2, -1]])
@@ -437,7 +437,7 @@ def test_words_are_put_together_from_symbols():
     assert [w.text for w in grouped(pieces, Symbols(["", "\u2581a", "b", "\u2581", "c"], "subwords"))] == ["ab", "c"]
     assert [w.text for w in grouped(spans[:2], Symbols(["", "a", "b"], "words"))] == ["a", "b"]
     rates = log_softmax(5.0 * np.eye(3)[[0, 1, 0, 2, 0]])
-    config = SimpleNamespace(criterion="ctc", stride=2)
+    config = SimpleNamespace(criterion="ctc", stride=2, embedded=False)
     assert [(s.start_s, s.end_s) for s in symbol_spans(rates, [1, 2], Symbols(["", "a", "b"], "words"), config)] == [
         (pytest.approx(0.02), pytest.approx(0.04)),
         (pytest.approx(0.06), pytest.approx(0.08)),
