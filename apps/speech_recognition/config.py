@@ -29,9 +29,10 @@ class Config(TrainingConfig):
     vocabulary_size: Annotated[int, Bounds(30, 30_000)] = 256
     """subwords"""
     model: Literal[
-        "separable_recognizer", "streaming_deep_speech", "embedding_recognizer", "deep_speech", "tdnn_recognizer", "conformer"
-    ] = "separable_recognizer"
-    """builder of the zoo; the first three stream, and run on devices; embedding_recognizer is a head on a pretrained encoder"""
+        "embedding_recognizer", "separable_recognizer", "streaming_deep_speech", "deep_speech", "tdnn_recognizer", "conformer"
+    ] = "embedding_recognizer"
+    """builder of the zoo; the first three stream, and run on devices; embedding_recognizer is a head on a pretrained encoder, the others are
+    trained from scratch"""
     encoder: str = "speech-in-noise"
     """pretrained encoder that embedding_recognizer hears by: a preset, or published"""
     channels: Annotated[int, Bounds(1, 4096)] = 96

@@ -31,6 +31,7 @@ from zoo.decoding.ngram import NGramModel
 from zoo.errors import InputError
 
 SMALL = Config(
+    model="separable_recognizer",
     channels=64,
     depth=4,
     kernel_size=7,
