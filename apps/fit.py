@@ -274,6 +274,11 @@ class _Run:
         return model
 
 
+def average(config):
+    """What the optimizer of a configuration takes to keep an average of the weights, where `averaged` is not 0."""
+    return {"use_ema": True, "ema_momentum": config.averaged} if config.averaged else {}
+
+
 @contextlib.contextmanager
 def _averaged(model):
     """The model with its averaged weights, where its optimizer keeps them (use_ema=True)."""

@@ -13,8 +13,8 @@ def record_steps(step, states, streams, output):
     streams: (time, ...) arrays for the step's one input. output: the name of the output to collect.
     Returns (inputs, outputs) of each: a list of dictionaries of arrays, frames and states together, and (scores, ...) float32.
     """
-    name, size = _input(step, states)
-    first, tensor = initial_state(states), next(t for t in step.inputs if t.name == name)
+    tensor, first = _input(step, states), initial_state(states)
+    name, size = tensor.name, tensor.shape[1]
 
     # the loop is inside the graph: step by step, ten thousand tokens would take a minute
     @tf.function(input_signature=[tf.TensorSpec((None, *tensor.shape), tensor.dtype)])
@@ -91,6 +91,7 @@ def compare(found, expected, tolerance):
 
 
 def _input(step, states):
+    """The one input of a step model that is no state."""
     carried = {state.input for state in states}
     (tensor,) = [t for t in step.inputs if t.name not in carried]
-    return tensor.name, tensor.shape[1]
+    return tensor

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import zoo
-from apps.fit import WarmupCosine
+from apps.fit import WarmupCosine, average
 from apps.language_model.config import TASK
 from apps.language_model.corpus import (
     TESTED,
@@ -92,10 +92,9 @@ def model(config, data):
     carried = {"stateful_batch": config.batch_size} if config.running and config.recurrent and config.carry else {}
     network = zoo.build(config.model, **builder_arguments(config, data), **carried)
     clip = {CLIPPING[config.clip]: config.clip_at} if CLIPPING[config.clip] else {}
-    average = {"use_ema": True, "ema_momentum": config.averaged} if config.averaged else {}
     schedule = WarmupCosine(config.learning_rate, config.steps)
     network.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, **clip, **average),
+        keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, **clip, **average(config)),
         loss={"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True)},
         # of running text, which has no padding, the loss says as much, and for a large vocabulary another softmax is dear
         metrics=None if config.running else {"logits": [Perplexity()]},

@@ -133,7 +133,7 @@ def _digits(config):
     strings["train"] += [Utterance(clip, clip.text.lower()) for clip in others]
     # many voices, of each a word or two: they take turns in a string
     crowd = [_trimmed(clip, CROWD) for clip in _decoded("speech_commands_test_v0.02") if clip.text in DIGITS]
-    strings["train"] += _strings(crowd, config.strings // 3 * bool(crowd), config.seed, "train")
+    strings["train"] += _strings(crowd, config.strings // 3, config.seed, "train")
     strings["train"] += _rendered_digits(config).parts["train"][: config.strings // 3]
     sources = (
         ("test", f"Free Spoken Digits by {config.held_out}, whom no training heard; CC BY-SA 4.0"),
@@ -153,6 +153,8 @@ def _trimmed(clip, speaker):
 
 def _strings(takes, count, seed, split):
     """Strings of 1 to LONGEST digits, each of one speaker's takes. count None: until every take was used once."""
+    if not takes:
+        return []
     draw = Stream(seed + 11, SPLITS.index(split))
     speakers = {}
     for take in sorted(takes, key=lambda take: shuffled(seed, f"{take.name} {take.speaker} {take.text}")):

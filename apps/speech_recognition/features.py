@@ -38,17 +38,22 @@ def front_end(config):
     return speech_embedding_front_end() if config.embedded else MelFrontEnd()
 
 
-@functools.lru_cache(1)  # an encoder is read once, and its graph traced once
+@functools.lru_cache(1)  # an encoder is read once
 def encoder_of(name):
-    """mel frames (batch, time, bands) float32 -> embeddings (batch, time // 8, features), by a pretrained encoder."""
+    """A pretrained encoder, which makes embeddings (batch, time // 8, features) of mel frames (batch, time, bands) float32."""
     network = encoder.speech_embedding(name)
     shapes = network.input.shape[2:] + network.output["embedding"].shape[2:]
     if shapes != (BANDS, FEATURES):
         raise InputError(
             f"`encoder` is {name!r}, which makes {shapes[1]} numbers of {shapes[0]} bands; expected {FEATURES} of {BANDS}."
         )
+    return network
+
+
+@functools.lru_cache(1)  # and its graph traced once
+def _encode(name):
     signature = [tf.TensorSpec([None, None, BANDS], tf.float32)]
-    return tf.function(functools.partial(network, training=False), input_signature=signature)
+    return tf.function(functools.partial(encoder_of(name), training=False), input_signature=signature)
 
 
 def outputs(frames, config):
@@ -113,7 +118,7 @@ def _made(samples, utterances, symbols, config, encoded, copies, label):
     """Examples of each copy of each clip. samples(number) -> (n,) float32."""
     count, ends = len(utterances) * copies, threading.local()
     manifest, faint = front_end(config).manifest(), FAINT * Stream(31, 0).normal(20 * RATE)
-    encode = encoder_of(config.encoder) if config.embedded and encoded else None
+    encode = _encode(config.encoder) if config.embedded and encoded else None
 
     def frames(number):
         if not hasattr(ends, "front_end"):

@@ -15,7 +15,7 @@ import zoo
 from apps.config import read_json
 from apps.data import encoder
 from apps.data.splits import shuffled
-from apps.fit import WarmupCosine
+from apps.fit import WarmupCosine, average
 from apps.intervals import percent
 from apps.report import Section, history_figure
 from apps.run_folder import write_json
@@ -144,13 +144,15 @@ def _said(logits, config):
 
 def builder_arguments(config, data):
     """What `zoo.build` makes the configuration's model from."""
+    separable = {"channels": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size}
+    recurrent = {"channels": config.channels, "units": config.units, "depth": config.depth}
     sizes = {
-        "separable_recognizer": {"channels": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size},
-        "streaming_deep_speech": {"channels": config.channels, "units": config.units, "depth": config.depth},
-        "deep_speech": {"channels": config.channels, "units": config.units, "depth": config.depth},
+        "separable_recognizer": separable,
+        EMBEDDED: separable,
+        "streaming_deep_speech": recurrent,
+        "deep_speech": recurrent,
         "tdnn_recognizer": {"channels": config.channels},
         "conformer": {"dimensions": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size},
-        EMBEDDED: {"channels": config.channels, "blocks": config.depth, "kernel_size": config.kernel_size},
     }[config.model]
     if config.embedded:
         sizes["per_embedding"] = FRAMES_PER_EMBEDDING // config.stride
@@ -164,9 +166,8 @@ def model(config, data):
     """The configuration's model, or its head on a pretrained encoder, compiled with its criterion."""
     network = zoo.build(config.model, **builder_arguments(config, data))
     schedule = WarmupCosine(config.learning_rate, config.steps)
-    average = {"use_ema": True, "ema_momentum": config.averaged} if config.averaged else {}
     network.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0, **average),
+        keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, clipnorm=1.0, **average(config)),
         loss={"logits": criteria.loss(config)},
     )
     return network
@@ -177,7 +178,7 @@ def finish(network, folder, config, data):
     if not config.embedded:
         return network
     whole = zoo.build(config.builder, **builder_arguments(config, data))
-    encoder.put_layers(whole, [encoder.speech_embedding(config.encoder), network])
+    encoder.put_layers(whole, [features.encoder_of(config.encoder), network])
     return whole
 
 

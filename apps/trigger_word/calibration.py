@@ -5,6 +5,8 @@ threshold for the wanted rate of false accepts at 0.5. Both go into the last lay
 int8 scores resolve what matters.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -54,9 +56,14 @@ def _parts(network):
     return keras.Model(network.inputs[0], head.input), *(np.asarray(w, np.float64) for w in head.get_weights())
 
 
+@functools.lru_cache(1)  # temperatures and curves are of the same model
+def _graph(hidden):
+    return tf.function(lambda frames: hidden(frames, training=False), reduce_retracing=True)
+
+
 def curves(hidden, kernel, bias, held_out, score_s, rate):
     """Each word's misses and false accepts at the thresholds of GRID, from the highest to the first with more than `rate` false accepts an hour."""
-    run = tf.function(lambda frames: hidden(frames, training=False), reduce_retracing=True)
+    run = _graph(hidden)
     frames = 840  # a multiple of any stride
     stride = frames // hidden.compute_output_shape((1, frames, hidden.input.shape[-1]))[1]
 
@@ -77,7 +84,7 @@ def curves(hidden, kernel, bias, held_out, score_s, rate):
 
 def _temperatures(hidden, validation, kernel, bias):
     """The divisors of each word's logits with the least cross-entropy on the validation scenes."""
-    run = tf.function(lambda frames: hidden(frames, training=False), reduce_retracing=True)
+    run = _graph(hidden)
     found = [(np.asarray(run(x)) @ kernel + bias, np.asarray(y["score"])) for x, y in validation]
     logits, labels = (np.concatenate([np.asarray(part, np.float64) for part in parts]) for parts in zip(*found))
 

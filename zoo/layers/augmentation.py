@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from zoo.errors import InputError, check_sizes
+from zoo.layers.temporal import FrameLayer
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SpecAugment(keras.layers.Layer):
+class SpecAugment(FrameLayer):
     """Blanks out stretches of time and of frequency in training, so that no single cue is relied on; other times it passes frames on.
 
     frames: (batch, time, bands). Returns the same shape. Each of time_masks hides 0 to time_width frames, but no more than time_share of the
@@ -54,11 +55,3 @@ class SpecAugment(keras.layers.Layer):
         starts = ops.floor(draw[1] * (lengths - widths + 1.0))
         place = ops.cast(ops.arange(size), "float32")[None, :, None]
         return ops.logical_not(ops.any((place >= starts[:, None]) & (place < (starts + widths)[:, None]), axis=2))
-
-    def initial_state(self, input_shape):
-        """None: a stream is not trained on."""
-        return []
-
-    def stream(self, inputs, states):
-        """The inputs."""
-        return inputs, []

@@ -6,6 +6,18 @@ from keras import ops
 from zoo.errors import InputError, check_sizes
 
 
+class FrameLayer(keras.layers.Layer):
+    """A layer that does the same at each frame, and so keeps nothing of a stream: a step is what it says outside of training."""
+
+    def initial_state(self, input_shape):
+        """None."""
+        return []
+
+    def stream(self, inputs, states):
+        """What it says of the next frames, and no states."""
+        return self.call(inputs), []
+
+
 class _DepthwiseConv1D(keras.layers.DepthwiseConv1D):
     """One output a frame, of frames that are padded by hand."""
 
@@ -117,7 +129,7 @@ class _UnpaddedEvery(_Unpadded):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class FramePadding(keras.layers.Layer):
+class FramePadding(FrameLayer):
     """Tells the frames of zeros after a clip's end from the clip, as the Keras mask; zeros inside it are silence.
 
     inputs: (batch, time, features). Returns them. A stream has no end, and so no padding.
@@ -129,17 +141,9 @@ class FramePadding(keras.layers.Layer):
     def compute_mask(self, inputs, previous_mask=None):
         return _Unpadded()(inputs)
 
-    def initial_state(self, input_shape):
-        """None."""
-        return []
-
-    def stream(self, inputs, states):
-        """The inputs."""
-        return inputs, []
-
 
 @keras.saving.register_keras_serializable("zoo")
-class PaddingFrom(keras.layers.Layer):
+class PaddingFrom(FrameLayer):
     """Gives what was made of a clip's frames their padding, as the Keras mask: frames of zeros after the clip's end.
 
     inputs: [x (batch, time // stride, ...), frames (batch, time, features)]. Returns x.
@@ -161,17 +165,9 @@ class PaddingFrom(keras.layers.Layer):
     def compute_mask(self, inputs, previous_mask=None):
         return _UnpaddedEvery(self.stride)(*inputs)
 
-    def initial_state(self, input_shape):
-        """None."""
-        return []
-
-    def stream(self, inputs, states):
-        """The first input."""
-        return inputs[0], []
-
 
 @keras.saving.register_keras_serializable("zoo")
-class SplitFrames(keras.layers.Layer):
+class SplitFrames(FrameLayer):
     """Makes several frames of each, and their mask: a network gives more of them than it hears.
 
     inputs: (batch, time, parts * features). Returns (batch, time * parts, features).
@@ -194,14 +190,6 @@ class SplitFrames(keras.layers.Layer):
 
     def compute_mask(self, inputs, mask=None):
         return None if mask is None else ops.repeat(mask, self.parts, axis=1)
-
-    def initial_state(self, input_shape):
-        """None."""
-        return []
-
-    def stream(self, inputs, states):
-        """The parts of each frame."""
-        return self(inputs), []
 
 
 @keras.saving.register_keras_serializable("zoo")

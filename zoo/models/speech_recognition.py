@@ -4,6 +4,8 @@ Every model has the input frames (batch, time, num_mels) float32, frames of zero
 (batch, ceil(time / stride), symbols) float32, whose Keras mask is the padding that is left.
 """
 
+import itertools
+
 import keras
 from keras import layers
 from keras.initializers import GlorotUniform, HeNormal, Orthogonal
@@ -12,9 +14,9 @@ from zoo.errors import InputError, check_sizes
 from zoo.layers.attention import SelfAttention, SinusoidalPositions
 from zoo.layers.augmentation import SpecAugment
 from zoo.layers.decoders import cell_named
-from zoo.layers.temporal import CausalDepthwiseConv1D, CentredDepthwiseConv1D, FramePadding, PaddingFrom, SplitFrames, TimeConv1D
+from zoo.layers.temporal import CentredDepthwiseConv1D, FramePadding, PaddingFrom, SplitFrames, TimeConv1D
 from zoo.models.speech_embedding import FRAMES_PER_EMBEDDING, _encode
-from zoo.models.trigger_word import _seeds
+from zoo.models.trigger_word import _residual_block, _seeds
 from zoo.registry import register
 
 EXAMPLE = {"num_mels": 8, "symbols": 5}
@@ -158,13 +160,9 @@ def separable_recognizer(
 def _separable(x, blocks, kernel_size, dropout, seed):
     """Residual blocks of a depthwise convolution that looks back and a mix of channels."""
     for index in range(1, blocks + 1):
-        place = seed + 10 * index
-        options = {"use_bias": False, "depthwise_initializer": HeNormal(place)}
-        y = CausalDepthwiseConv1D(kernel_size, name=f"block_{index}_time", **options)(x)
-        y = layers.Dense(x.shape[-1], use_bias=False, kernel_initializer=HeNormal(place + 1), name=f"block_{index}_mix")(y)
-        y = layers.BatchNormalization(name=f"block_{index}_norm")(y)
-        x = layers.ReLU(6.0, name=f"block_{index}_relu")(layers.Add(name=f"block_{index}_add")([x, y]))
-        x = layers.Dropout(dropout, seed=place + 2, name=f"block_{index}_dropout")(x)
+        new = itertools.count(seed + 10 * index).__next__
+        x = _residual_block(x, kernel_size, new, f"block_{index}")
+        x = layers.Dropout(dropout, seed=new(), name=f"block_{index}_dropout")(x)
     return x
 
 
